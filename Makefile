@@ -1,0 +1,71 @@
+# `make benchmark` and `make test` do all the set-up they need, on a machine with Python 3.11 or newer and make.
+
+PYTHON    ?= python3
+VENV      := $(CURDIR)/.venv
+BIN       := $(VENV)/bin
+LINK      := .ansible/collections/ansible_collections/rightsize/whisper
+INVENTORY ?= inventory/quickstart.yml
+ARGS      ?=
+PYTEST_ARGS ?=
+
+# Tools of the virtual environment come first, so that a playbook's modules find the same Python.
+export PATH := $(BIN):$(PATH)
+# The settings of this checkout hold wherever make is called from; a user's own ANSIBLE_CONFIG wins.
+export ANSIBLE_CONFIG ?= $(CURDIR)/ansible.cfg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup benchmark test engine lint types docs sanity unit integration clean
+
+help:  ## say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(VENV)/.made: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python %d.%d is too old: name a newer one, PYTHON=python3.11" % sys.version_info[:2])'
+	@echo "Installing the controller's Python packages into .venv"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.made-for-tests: tests/requirements.txt $(VENV)/.made
+	@echo "Installing the tests' Python packages into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+$(LINK):
+	@mkdir -p $(@D)
+	@ln -sfn ../../../.. $@
+
+setup: $(VENV)/.made $(LINK)  ## the virtual environment and the link through which the checkout is a collection
+
+benchmark: setup  ## measure, compare, size, report (INVENTORY=…, ARGS='-e …')
+	@ansible-playbook playbooks/benchmark.yml -i $(INVENTORY) $(ARGS)
+
+test: lint types docs sanity unit integration  ## every test that this machine can run
+
+engine: setup
+	@ansible-playbook playbooks/engine.yml -i $(INVENTORY)
+
+lint: $(VENV)/.made-for-tests $(LINK)  ## ruff, ansible-lint, changelog
+	ruff check
+	ruff format --check
+	ansible-lint --offline
+	antsibull-changelog lint
+
+types: $(VENV)/.made-for-tests $(LINK)  ## mypy, strict
+	mypy bench_runner
+	MYPYPATH=.ansible/collections mypy -p ansible_collections.rightsize.whisper.plugins.plugin_utils
+
+docs: $(VENV)/.made-for-tests $(LINK)  ## ansible-doc of every plugin and role
+	tests/docs.sh
+
+sanity: $(VENV)/.made-for-tests  ## ansible-test sanity
+	tests/sanity.sh
+
+unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
+	pytest tests/unit $(PYTEST_ARGS)
+
+integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
+	pytest tests/integration $(PYTEST_ARGS)
+
+clean:  ## remove what make created, but no results
+	rm -rf .venv .ansible

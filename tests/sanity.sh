@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs `ansible-test sanity` on a copy of the work tree, since ansible-test wants the collection in a folder named after it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+copy="$work/ansible_collections/rightsize/whisper"
+mkdir -p "$copy"
+git ls-files --cached --others --exclude-standard -z | xargs -0 -I{} sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' _ {} "$copy"
+cd "$copy"
+git init --quiet && git add --all
+unset ANSIBLE_CONFIG
+ansible-test sanity --color no --python "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" "$@"
