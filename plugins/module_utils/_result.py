@@ -86,7 +86,20 @@ def check_result(
                 "wrong_result",
                 f"the result says {key} {_shortened(result.get(key))} where {_shortened(value)} was asked for",
             )
+    _check_shape(result)
     _check_figures(result, elapsed_seconds)
+
+
+def _check_shape(result: Mapping[str, t.Any]) -> None:
+    """The parts that are read before the schema judges, or where none can: what they are is known."""
+    for key in ("isolation", "image", "host", "kubernetes"):
+        if not isinstance(result.get(key), (dict, type(None))):
+            raise ResultError("garbled_result", f"the result has {_shortened(result[key])} as {key}")
+    warnings = result.get("warnings", [])
+    for warning in warnings if isinstance(warnings, list) else [warnings]:
+        texts = [warning.get("code"), warning.get("message")] if isinstance(warning, dict) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise ResultError("garbled_result", f"the result has {_shortened(warning)} among its warnings")
 
 
 def _check_schema_version(version: object) -> None:
@@ -94,8 +107,7 @@ def _check_schema_version(version: object) -> None:
     if match is None or int(match.group(1)) != SCHEMA_MAJOR:
         raise ResultError(
             "unknown_schema",
-            f"the result has schema version {_shortened(version)}; this collection reads {SCHEMA_MAJOR}.x, so use an "
-            "image that its own runner_image built",
+            f"the result has schema version {_shortened(version)}, but this collection reads {SCHEMA_MAJOR}.x",
         )
 
 

@@ -120,6 +120,23 @@ def test_an_answer_to_another_question_is_refused(expected: dict[str, Any], word
 @pytest.mark.parametrize(
     "changes",
     [
+        {"warnings": "noisy"},
+        {"warnings": None},
+        {"warnings": ["noisy"]},
+        {"warnings": [{"code": "noisy"}]},
+        {"warnings": [{"code": "noisy", "message": 1}]},
+        {"isolation": []},
+        {"image": "sha256:0"},
+        {"host": 1},
+    ],
+)
+def test_parts_of_another_shape_are_refused(changes: dict[str, Any]) -> None:
+    assert refusal(encoded(**changes)).kind == "garbled_result"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
         {"avg_latency_ms": 0},
         {"avg_latency_ms": -2000.0},
         {"avg_latency_ms": True},
