@@ -1,0 +1,176 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the machine is: many small functions, each of which knows one source and gives `None` where it is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_runner import cgroup
+
+# The machine's own word -> the word of the container world.
+ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+# CPU implementers and parts of arm64, from the kernel's arch/arm64/include/asm/cputype.h.
+ARM_PARTS = {
+    ("0x41", "0xd0c"): "Arm Neoverse-N1",
+    ("0x41", "0xd40"): "Arm Neoverse-V1",
+    ("0x41", "0xd49"): "Arm Neoverse-N2",
+    ("0x41", "0xd4f"): "Arm Neoverse-V2",
+    ("0x61", "0x000"): "Apple virtual CPU",
+}
+# File systems that a machine boots from and an engine does not give to a container.
+DISK_FILESYSTEMS = {"ext2", "ext3", "ext4", "xfs", "f2fs"}
+CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """How this process is confined."""
+
+    container: bool
+    mode: str
+    cgroup_version: int | None
+    quota_cpus: float | None
+    cpuset: str | None
+    cpuset_cpus: int | None
+    thread_siblings: dict[str, str] | None
+    emulated: bool
+
+    @property
+    def cpu_limit(self) -> float | None:
+        """The limit in CPUs: the quota, or the cpuset where that is tighter and smaller than the machine."""
+        limits = [self.quota_cpus] if self.quota_cpus is not None else []
+        if self.mode in ("cpuset", "both") and self.cpuset_cpus is not None:
+            limits.append(float(self.cpuset_cpus))
+        return min(limits, default=None)
+
+
+def architecture() -> str:
+    """`x86_64`, `arm64`, or the machine's own word for another."""
+    return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
+def isolation(group: cgroup.ControlGroup, root: Path = Path("/")) -> Isolation:
+    """How this process is confined, from its control group and what the kernel says of its CPUs."""
+    quota = group.quota_cpus()
+    cpuset = allowed_cpus(root) or group.cpuset_list()
+    cpus = cgroup.count_cpus(cpuset) if cpuset else None
+    confined = cpus is not None and cpus < online_cpus(root)
+    mode = {(True, True): "both", (True, False): "quota", (False, True): "cpuset"}.get(
+        (quota is not None, confined), "none"
+    )
+    return Isolation(
+        container=in_container(root),
+        mode=mode,
+        cgroup_version=group.version,
+        quota_cpus=quota,
+        cpuset=cpuset,
+        cpuset_cpus=cpus,
+        thread_siblings=thread_siblings(cpuset, root) if cpuset else None,
+        emulated=emulated(root),
+    )
+
+
+def allowed_cpus(root: Path = Path("/")) -> str | None:
+    """The CPUs that the kernel lets this process run on."""
+    return _field(_read(root / "proc/self/status"), "Cpus_allowed_list")
+
+
+def online_cpus(root: Path = Path("/")) -> int:
+    """How many CPUs the machine has in use."""
+    text = _read(root / "sys/devices/system/cpu/online")
+    return cgroup.count_cpus(text) if text else os.cpu_count() or 1
+
+
+def in_container(root: Path = Path("/")) -> bool:
+    """Whether this process runs in a container.
+
+    The control group's name says so for sure. The engines' own marks do where the root lies on no disk of its own: a
+    virtual machine whose disk was made from a container image carries them too.
+    """
+    if re.search(r"docker|kubepods|containerd|libpod|crio", _read(root / "proc/1/cgroup") or ""):
+        return True
+    marks = (
+        (root / ".dockerenv").exists()
+        or (root / "run/.containerenv").exists()
+        or "KUBERNETES_SERVICE_HOST" in os.environ
+    )
+    return marks and root_filesystem(root) not in DISK_FILESYSTEMS
+
+
+def root_filesystem(root: Path = Path("/")) -> str | None:
+    """The type of the file system at the root, such as `overlay` or `ext4`."""
+    lines = (line.split() for line in (_read(root / "proc/self/mounts") or "").splitlines())
+    return next((fields[2] for fields in lines if len(fields) > 2 and fields[1] == "/"), None)
+
+
+def thread_siblings(cpuset: str, root: Path = Path("/")) -> dict[str, str] | None:
+    """CPU -> the CPUs of its core, for up to 64 CPUs of the set: a sibling may be busy with somebody else's work."""
+    found: dict[str, str] = {}
+    for part in cpuset.split(","):
+        first, _, last = part.partition("-")
+        for cpu in range(int(first), int(last or first) + 1):
+            text = _read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+            if text and len(found) < 64:
+                found[str(cpu)] = text
+    return found or None
+
+
+def emulated(root: Path = Path("/")) -> bool:
+    """Whether another architecture's instructions are translated: qemu or Rosetta show in the CPU's description."""
+    text = _read(root / "proc/cpuinfo") or ""
+    if "QEMU TCG" in text or "VirtualApple" in text:
+        return True
+    # qemu-user shows the host's own cpuinfo to a program of another architecture.
+    is_arm_text = "CPU implementer" in text
+    is_x86_text = "GenuineIntel" in text or "AuthenticAMD" in text
+    return (is_arm_text and architecture() == "x86_64") or (is_x86_text and architecture() == "arm64")
+
+
+def cpu_model(told: str | None, root: Path = Path("/")) -> str:
+    """The CPU's name: what the target says of itself where it was passed in (a Mac's name does not reach its Linux VM),
+    else py-cpuinfo's, else the kernel's, else the part of an arm64 CPU."""
+    if told:
+        return told
+    text = _read(root / "proc/cpuinfo")
+    return _from_py_cpuinfo() or _field(text, "model name") or _arm_part(text) or f"unknown {architecture()} CPU"
+
+
+def steal_seconds(root: Path = Path("/")) -> float | None:
+    """CPU time that the hypervisor gave to others, over all CPUs, since the machine started (proc(5), 8th figure)."""
+    fields = (_read(root / "proc/stat") or "").partition("\n")[0].split()
+    return int(fields[8]) / CLOCK_TICKS_PER_SECOND if len(fields) > 8 else None
+
+
+def _from_py_cpuinfo() -> str | None:
+    try:
+        from cpuinfo import cpuinfo
+    except ImportError:
+        return None
+    # Only its reader of /proc/cpuinfo: the whole library starts processes and times the CPU.
+    name = cpuinfo._get_cpu_info_from_proc_cpuinfo().get("brand_raw")
+    return name or None
+
+
+def _arm_part(text: str | None) -> str | None:
+    implementer, part = _field(text, "CPU implementer"), _field(text, "CPU part")
+    if implementer is None or part is None:
+        return None
+    return ARM_PARTS.get((implementer, part), f"arm64 implementer {implementer} part {part}")
+
+
+def _field(text: str | None, name: str) -> str | None:
+    match = re.search(rf"^{re.escape(name)}\s*:\s*(.+)$", text or "", re.MULTILINE)
+    return match.group(1).strip() if match else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return None

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the events of a run to its result. The same function serves a run that ended and one that was killed.
+
+Standard library only: it runs on the controller too, where `recover` reads the journal of a killed run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bench_runner import SCHEMA_VERSION, summary
+
+SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
+COLUMNS = ("wall_ms", "cpu_ms", "mel_ms", "encoder_ms", "decoder_ms")
+THROTTLING_COUNTERS = ("periods", "throttled_periods", "throttled_seconds", "steal_seconds")
+
+
+def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, Any]:
+    """The result of a run.
+
+    `start` gives what was known before measuring, `facts` what was learnt on the way, `process` and `iteration` the
+    figures, `warning` the warnings. Raises ValueError where no iteration was finished, since there is no result then.
+    """
+    known: dict[str, Any] = {}
+    processes: dict[int, dict[str, Any]] = {}
+    throttling: list[dict[str, Any]] = []
+    warnings: list[dict[str, str]] = []
+    for event in events:
+        match event.get("event"):
+            case "start":
+                known = dict(event["result"])
+            case "facts":
+                known |= event["facts"]
+            case "process" if event["phase"] == "measuring":
+                processes[event["process"]] = {
+                    "process": event["process"],
+                    "model_load_seconds": event["model_load_seconds"],
+                    "warmup_ms": event["warmup_ms"],
+                    **{column: [] for column in COLUMNS},
+                }
+            case "iteration":
+                for column in COLUMNS:
+                    processes[event["process"]][column].append(event[column])
+                throttling.append(event["throttling"])
+            case "warning":
+                warnings.append({"code": event["code"], "message": event["message"]})
+    measured = [process for process in processes.values() if process["wall_ms"]]
+    if not known or not measured:
+        raise ValueError("no iteration was finished")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "partial": partial,
+        **known,
+        **_figures(measured, known["audio"]["seconds"]),
+        "processes": measured,
+        "throttling": _throttling(throttling, known["isolation"]),
+        "warnings": warnings,
+    }
+
+
+def _figures(processes: list[dict[str, Any]], audio_seconds: float) -> dict[str, Any]:
+    columns = {column: [value for process in processes for value in process[column]] for column in COLUMNS}
+    wall_ms = columns["wall_ms"]
+    avg_latency_ms = fmean(wall_ms)
+    return {
+        "iterations": len(wall_ms),
+        "avg_latency_ms": avg_latency_ms,
+        "avg_latency_seconds": avg_latency_ms / 1000,
+        "total_time_seconds": sum(wall_ms) / 1000,
+        "rps": 1000 / avg_latency_ms,
+        "real_time_factor": avg_latency_ms / 1000 / audio_seconds,
+        "latency_ms": summary.latency_ms(wall_ms),
+        "phases_ms": {phase: fmean(columns[f"{phase}_ms"]) for phase in ("mel", "encoder", "decoder")},
+    }
+
+
+def _throttling(iterations: list[dict[str, Any]], isolation: dict[str, Any]) -> dict[str, Any]:
+    """Counters summed over the timed regions. Without a quota the kernel counts nothing: not applicable, never 0."""
+    applicable = isolation["quota_cpus"] is not None
+    counted = THROTTLING_COUNTERS if applicable else ("steal_seconds",)
+    sums: dict[str, Any] = dict.fromkeys(THROTTLING_COUNTERS)
+    for name in counted:
+        values = [iteration[name] for iteration in iterations]
+        sums[name] = None if None in values else sum(values)
+    return {"applicable": applicable, **sums}
+
+
+def problems(result: dict[str, Any]) -> list[str] | None:
+    """What the schema says against a result; `None` where the jsonschema package is missing."""
+    try:
+        import jsonschema
+    except ImportError:
+        return None
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(result)]

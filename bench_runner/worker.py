@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One process of a run: loads the model, warms up, measures its share of the iterations.
+
+Started by the runner as a fresh Python process. It is told what to do by one JSON line on standard input and answers with
+JSON lines on a pipe of its own; after each it waits for a byte, so that the runner is idle while something is timed.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from bench_runner import cgroup, environment
+from bench_runner.errors import BenchmarkError, ExitCode
+
+
+class Answers:
+    """The pipe to the runner."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pipe: TextIO = os.fdopen(descriptor, "w")
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Say something and wait until the runner has dealt with it."""
+        self._pipe.write(json.dumps({"kind": kind, **fields}) + "\n")
+        self._pipe.flush()
+        if not sys.stdin.readline():
+            sys.exit(ExitCode.INTERRUPTED)  # the runner is gone
+
+
+def main() -> None:
+    order = json.loads(sys.stdin.readline())
+    answers = Answers(order["descriptor"])
+    try:
+        measure(order, answers)
+    except BenchmarkError as error:
+        answers.send("error", code=error.code, message=str(error))
+    except MemoryError:
+        answers.send(
+            "error", code=ExitCode.OUT_OF_MEMORY, message="no memory left for the model; raise the memory limit"
+        )
+
+
+def measure(order: dict[str, Any], answers: Answers) -> None:
+    """Load, warm up and measure as ordered."""
+    import numpy as np
+
+    from bench_runner import inference, software
+
+    inference.set_thread_pools(order["threads"])
+    started = time.monotonic()
+    samples = np.fromfile(order["samples"], dtype="<f4")
+    job = inference.Inference(Path(order["checkpoint"]), order["model_size"], samples)
+    model_load_seconds = round(time.monotonic() - started, 4)
+    answers.send("loaded", software=software.describe())
+
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    warmup_ms = []
+    for _ in range(order["warmup"]):
+        warmup_ms.append(job.run()[0].wall_ms)
+        gc.collect()
+    answers.send("warm", model_load_seconds=model_load_seconds, warmup_ms=warmup_ms)
+
+    group = cgroup.find()
+    for _ in range(order["iterations"]):
+        gc.collect()
+        before = _counters(group)
+        iteration, transcript = job.run()
+        throttling = {name: _difference(value, before[name]) for name, value in _counters(group).items()}
+        answers.send("iteration", iteration=vars(iteration), throttling=throttling, transcript=vars(transcript))
+
+
+def _counters(group: cgroup.ControlGroup) -> dict[str, float | None]:
+    return {**vars(group.cpu_counters()), "steal_seconds": environment.steal_seconds()}
+
+
+def _difference(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else round(after - before, 6)
+
+
+if __name__ == "__main__":
+    main()
