@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Docker engine: which one, found how, and a connection to it.
+
+An engine is looked for in this order: what the caller names, DOCKER_HOST, the Docker context, the sockets where engines
+are known to listen. A remote engine measures another machine than the one that the inventory names, so it is taken only
+where it is named by the caller, or remote ones are allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import traceback
+import typing as t
+from pathlib import Path
+
+try:
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    DOCKER_IMPORT_ERROR: t.Optional[str] = None
+except ImportError:
+    DOCKER_IMPORT_ERROR = traceback.format_exc()
+    DockerException = RequestException = OSError
+
+CONNECT_TIMEOUT_SECONDS = 10
+REQUEST_TIMEOUT_SECONDS = 60
+LOCAL_SCHEMES = ("unix://", "npipe://", "http+unix://")
+# The engine's word -> the result's word.
+ARCHITECTURES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+START_HINTS = {
+    "Darwin": "start Docker Desktop, OrbStack or Colima (`colima start`)",
+    "Linux": "start it (`systemctl start docker`, or `dockerd`), or let the role docker_engine install it",
+}
+
+
+class EngineError(Exception):
+    """No engine, or none that may be used; `kind` is a word that stays the same."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Candidate(t.NamedTuple):
+    """An address where an engine may answer, and who named it."""
+
+    url: str
+    source: str
+
+
+def connect(engine_url: t.Optional[str], allow_remote: bool = False) -> t.Tuple[t.Any, t.Dict[str, t.Any]]:
+    """A client of the first engine that answers, and what it is; raises EngineError."""
+    if DOCKER_IMPORT_ERROR:
+        raise EngineError(
+            "no_docker_package",
+            f"the Python package docker is missing on {platform.node()}; install it with "
+            "`python3 -m pip install docker` for the Python that Ansible uses there",
+        )
+    tried: t.List[str] = []
+    for candidate in candidates(engine_url):
+        named = candidate.source == "option"
+        if not candidate.url.startswith(LOCAL_SCHEMES) and not (named or allow_remote):
+            raise EngineError(
+                "remote_engine",
+                f"{candidate.source} names the remote engine {candidate.url}, which would measure another machine; "
+                "name it in engine_url if that is meant",
+            )
+        client = None
+        try:
+            client = docker.DockerClient(base_url=candidate.url, version="auto", timeout=CONNECT_TIMEOUT_SECONDS)
+            version = client.version()
+            client.api.timeout = REQUEST_TIMEOUT_SECONDS
+            return client, describe(client, candidate, version)
+        except (DockerException, RequestException, OSError) as error:
+            tried.append(f"{candidate.url} ({candidate.source}: {reason(error)})")
+            if client is not None:
+                client.close()
+            # What the user named is meant; another engine in its place would be a surprise.
+            if candidate.source != "known socket":
+                break
+    hint = START_HINTS.get(platform.system(), "start one")
+    raise EngineError(
+        "no_engine", f"no Docker engine answers on {platform.node()}; tried {', '.join(tried) or 'no socket'}; {hint}"
+    )
+
+
+def candidates(engine_url: t.Optional[str]) -> t.Iterator[Candidate]:
+    """Where to look, in order."""
+    if engine_url:
+        yield Candidate(engine_url, "option")
+        return
+    if os.environ.get("DOCKER_HOST"):
+        yield Candidate(os.environ["DOCKER_HOST"], "DOCKER_HOST")
+        return
+    context = current_context()
+    if context is not None:
+        yield context
+        return
+    for path in known_sockets():
+        if path.is_socket():
+            yield Candidate(f"unix://{path}", "known socket")
+
+
+def current_context() -> t.Optional[Candidate]:
+    """The engine of the chosen Docker context, unless that is the default one."""
+    from docker.context import ContextAPI
+
+    try:
+        name = os.environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context_name()
+        if not name or name == "default":
+            return None
+        context = ContextAPI.get_context(name)
+    except (DockerException, OSError, ValueError) as error:
+        raise EngineError("no_engine", f"the Docker context cannot be read: {reason(error)}; see `docker context ls`")
+    if context is None or not context.Host:
+        raise EngineError("no_engine", f"there is no Docker context {name!r}; see `docker context ls`")
+    return Candidate(context.Host, f"context {name}")
+
+
+def known_sockets() -> t.List[Path]:
+    """Where engines listen by default: Docker, Docker Desktop, Colima, OrbStack, Rancher Desktop, Podman."""
+    home = Path.home()
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return [
+        Path("/var/run/docker.sock"),
+        home / ".docker/run/docker.sock",
+        home / ".docker/desktop/docker.sock",
+        home / ".colima/default/docker.sock",
+        config / "colima/default/docker.sock",
+        home / ".orbstack/run/docker.sock",
+        home / ".rd/docker.sock",
+        Path(runtime) / "docker.sock",
+        Path(runtime) / "podman/podman.sock",
+        home / ".local/share/containers/podman/machine/podman.sock",
+        Path("/run/podman/podman.sock"),
+    ]
+
+
+def describe(client: t.Any, candidate: Candidate, version: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What the engine is, for the result and for people."""
+    info = client.info()
+    return {
+        "url": candidate.url,
+        "source": candidate.source,
+        "id": info.get("ID"),
+        "version": version.get("Version"),
+        "architecture": ARCHITECTURES.get(info.get("Architecture", ""), info.get("Architecture")),
+        "operating_system": info.get("OperatingSystem"),
+        "cgroup_version": info.get("CgroupVersion"),
+        "remote": not candidate.url.startswith(LOCAL_SCHEMES),
+    }
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line, without the layers around its cause."""
+    text = " ".join(str(error).split())
+    for words in ("Permission denied", "Connection refused", "No such file or directory"):
+        if words in text:
+            return words
+    return text[:200]
