@@ -1,159 +1,152 @@
 # Copyright (c) 2026, the rightsize.whisper authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m bench_runner.convert MODEL.BIN… --output base.pt`: a CTranslate2 Whisper model back in OpenAI's layout.
+"""Turns a CTranslate2 conversion of a Whisper model (`model.bin`, float16) back into OpenAI's checkpoint layout.
 
-Some models are to be had as published conversions only. Layout of the file: CTranslate2, python/ctranslate2/specs/
-model_spec.py; names: its converters/transformers.py (WhisperLoader). Several inputs are parts of one file.
+    python -m bench_runner.convert model.bin.part1 model.bin.part2 --output base.pt
+
+The weights are the same numbers in both: fused projections are cut apart, tensors renamed, nothing is computed.
+That needs no torch and no numpy, and the same input gives the same bytes on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import struct
+import hashlib
+import re
 import sys
-from io import BytesIO
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from bench_runner.ctranslate2_file import Tensor, read_model
 from bench_runner.errors import BenchmarkError, ExitCode
+from bench_runner.files import written_whole
+from bench_runner.torch_file import write_checkpoint
 
-# CTranslate2's numbers of data types that a Whisper model has.
-DATA_TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2"}
-
-
-def read_variables(file: BinaryIO) -> dict[str, Any]:
-    """Name -> array, of a model.bin."""
-    import numpy as np
-
-    def number(form: str) -> int:
-        return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
-
-    def text() -> str:
-        return file.read(number("<H")).rstrip(b"\0").decode()
-
-    number("<I")  # version of the format
-    name = text()
-    if name != "WhisperSpec":
-        raise ValueError(f"it holds a {name[:40]!r}, not a WhisperSpec")
-    number("<I")  # revision
-    variables = {}
-    for _ in range(number("<I")):
-        name = text()
-        shape = tuple(number("<I") for _ in range(number("<B")))
-        data_type = DATA_TYPES[number("<B")]
-        variables[name] = np.frombuffer(file.read(number("<I")), data_type).reshape(shape).copy()
-    return variables
+Tensors = dict[str, Tensor]
 
 
-def to_openai(variables: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint that `whisper.load_model` reads: dimensions and state."""
-    import torch
-
-    source = {name: torch.from_numpy(array) for name, array in variables.items()}
-    layers = {
-        side: len(
-            {
-                name.split("/")[1]
-                for name in source
-                if name.startswith(f"{side}/layer_") and not name.startswith(f"{side}/layer_norm")
-            }
-        )
-        for side in ("encoder", "decoder")
-    }
-    state: dict[str, Any] = {
-        "encoder.positional_embedding": source["encoder/position_encodings/encodings"],
-        "decoder.positional_embedding": source["decoder/position_encodings/encodings"],
-        "decoder.token_embedding.weight": source["decoder/embeddings/weight"],
-    }
-    for index in (1, 2):
-        _copy(state, f"encoder.conv{index}", source, f"encoder/conv{index}")
-    _norm(state, "encoder.ln_post", source, "encoder/layer_norm")
-    _norm(state, "decoder.ln", source, "decoder/layer_norm")
-    for side, count in layers.items():
-        for index in range(count):
-            _block(state, f"{side}.blocks.{index}", source, f"{side}/layer_{index}")
-    dimensions = {
-        "n_mels": state["encoder.conv1.weight"].shape[1],
-        "n_audio_ctx": state["encoder.positional_embedding"].shape[0],
-        "n_audio_state": state["encoder.positional_embedding"].shape[1],
-        "n_audio_head": int(source["encoder/num_heads"]),
-        "n_audio_layer": layers["encoder"],
-        "n_vocab": state["decoder.token_embedding.weight"].shape[0],
-        "n_text_ctx": state["decoder.positional_embedding"].shape[0],
-        "n_text_state": state["decoder.token_embedding.weight"].shape[1],
-        "n_text_head": int(source["decoder/num_heads"]),
-        "n_text_layer": layers["decoder"],
-    }
-    return {"dims": dimensions, "model_state_dict": state}
-
-
-def _block(state: dict[str, Any], to: str, source: dict[str, Any], of: str) -> None:
-    """One transformer block. CTranslate2 fuses projections that read the same input into one matrix."""
-    _norm(state, f"{to}.attn_ln", source, f"{of}/self_attention/layer_norm")
-    _split(state, f"{to}.attn", ("query", "key", "value"), source, f"{of}/self_attention/linear_0")
-    _copy(state, f"{to}.attn.out", source, f"{of}/self_attention/linear_1")
-    if f"{of}/attention/linear_0/weight" in source:
-        _norm(state, f"{to}.cross_attn_ln", source, f"{of}/attention/layer_norm")
-        _copy(state, f"{to}.cross_attn.query", source, f"{of}/attention/linear_0")
-        _split(state, f"{to}.cross_attn", ("key", "value"), source, f"{of}/attention/linear_1")
-        _copy(state, f"{to}.cross_attn.out", source, f"{of}/attention/linear_2")
-    _norm(state, f"{to}.mlp_ln", source, f"{of}/ffn/layer_norm")
-    _copy(state, f"{to}.mlp.0", source, f"{of}/ffn/linear_0")
-    _copy(state, f"{to}.mlp.2", source, f"{of}/ffn/linear_1")
-
-
-def _copy(state: dict[str, Any], to: str, source: dict[str, Any], of: str) -> None:
-    state[f"{to}.weight"] = source[f"{of}/weight"]
-    state[f"{to}.bias"] = source[f"{of}/bias"]
-
-
-def _norm(state: dict[str, Any], to: str, source: dict[str, Any], of: str) -> None:
-    state[f"{to}.weight"] = source[f"{of}/gamma"]
-    state[f"{to}.bias"] = source[f"{of}/beta"]
-
-
-def _split(state: dict[str, Any], to: str, names: tuple[str, ...], source: dict[str, Any], of: str) -> None:
-    weights = source[f"{of}/weight"].chunk(len(names))
-    biases = source[f"{of}/bias"].chunk(len(names))
-    for name, weight, bias in zip(names, weights, biases, strict=True):
-        state[f"{to}.{name}.weight"] = weight.clone()
-        if name != "key":
-            state[f"{to}.{name}.bias"] = bias.clone()
-        elif bias.any():
-            raise ValueError(f"{of} has a key bias, which OpenAI's model has not")
-
-
-def convert(parts: list[Path], output: Path) -> None:
-    """Read the parts, write the checkpoint; raises BenchmarkError where they are no Whisper model."""
-    import torch
-
-    names = ", ".join(map(str, parts))
-    try:
-        content = b"".join(part.read_bytes() for part in parts)
-        checkpoint = to_openai(read_variables(BytesIO(content)))
-    except OSError as error:
-        raise BenchmarkError(ExitCode.CHECKPOINT, f"cannot read {names}: {error.strerror}") from error
-    except (ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
-        raise BenchmarkError(
-            ExitCode.CHECKPOINT, f"{names} is no CTranslate2 Whisper model in half precision: {error}"
-        ) from error
-    torch.save(checkpoint, output)
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="bench_runner.convert", description="Convert a CTranslate2 Whisper model to OpenAI's layout."
+        "python -m bench_runner.convert", description="Convert a CTranslate2 Whisper model to OpenAI's layout."
     )
-    parser.add_argument("parts", nargs="+", type=Path, metavar="MODEL.BIN", help="the model, or its parts in order")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="where the checkpoint goes")
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="MODEL.BIN", help="the model, or its parts in order")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the checkpoint to write")
+    parser.add_argument("--sha256", metavar="HEX", help="refuse an input (all parts together) with another SHA-256")
     options = parser.parse_args(arguments)
     try:
-        convert(options.parts, options.output)
+        print(f"{convert(options.inputs, options.output, options.sha256)}  {options.output}")
     except BenchmarkError as error:
         print(f"bench_runner: error: {error}", file=sys.stderr)
         return error.code
     return ExitCode.DONE
+
+
+def convert(inputs: Sequence[Path], output: Path, sha256: str | None = None) -> str:
+    """Write the checkpoint and return its SHA-256."""
+    model = _read(inputs)
+    found = hashlib.sha256(model).hexdigest()
+    if sha256 and found != sha256.lower():
+        raise BenchmarkError(ExitCode.CHECKPOINT, f"the model's SHA-256 is {found}, not {sha256.lower()}")
+    try:
+        tensors = read_model(model)
+        dimensions, weights = model_dimensions(tensors), openai_weights(tensors)
+    except (KeyError, ValueError) as error:
+        raise BenchmarkError(
+            ExitCode.CHECKPOINT,
+            f"{inputs[0]} is no float16 Whisper model of CTranslate2: {error}",
+        ) from error
+    try:
+        with written_whole(output) as stream:
+            write_checkpoint(stream, dimensions, weights)
+    except OSError as error:
+        raise BenchmarkError(ExitCode.NOT_WRITABLE, f"cannot write {output}: {error.strerror}") from error
+    with output.open("rb") as written:
+        return hashlib.file_digest(written, "sha256").hexdigest()
+
+
+def _read(inputs: Sequence[Path]) -> bytes:
+    try:
+        return b"".join(path.read_bytes() for path in inputs)
+    except OSError as error:
+        raise BenchmarkError(ExitCode.CHECKPOINT, f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def model_dimensions(tensors: Tensors) -> dict[str, int]:
+    """What `whisper.model.ModelDimensions` holds, from the shapes; in that class's order."""
+    audio_context, audio_state = tensors["encoder/position_encodings/encodings"].shape
+    vocabulary, text_state = tensors["decoder/embeddings/weight"].shape
+    return {
+        "n_mels": tensors["encoder/conv1/weight"].shape[1],
+        "n_audio_ctx": audio_context,
+        "n_audio_state": audio_state,
+        "n_audio_head": tensors["encoder/num_heads"].as_integer(),
+        "n_audio_layer": _layers(tensors, "encoder"),
+        "n_vocab": vocabulary,
+        "n_text_ctx": tensors["decoder/position_encodings/encodings"].shape[0],
+        "n_text_state": text_state,
+        "n_text_head": tensors["decoder/num_heads"].as_integer(),
+        "n_text_layer": _layers(tensors, "decoder"),
+    }
+
+
+def openai_weights(tensors: Tensors) -> Tensors:
+    """The state dict of `whisper.model.Whisper`: every tensor of the model, by OpenAI's names, in a fixed order."""
+    return dict(_weights(tensors))
+
+
+def _weights(tensors: Tensors) -> Iterator[tuple[str, Tensor]]:
+    yield "encoder.positional_embedding", tensors["encoder/position_encodings/encodings"]
+    for convolution in ("conv1", "conv2"):
+        yield from _linear(tensors, f"encoder/{convolution}", [f"encoder.{convolution}"])
+    for layer in range(_layers(tensors, "encoder")):
+        yield from _layer(tensors, f"encoder/layer_{layer}", f"encoder.blocks.{layer}")
+    yield from _layer_norm(tensors, "encoder/layer_norm", "encoder.ln_post")
+    yield "decoder.positional_embedding", tensors["decoder/position_encodings/encodings"]
+    yield "decoder.token_embedding.weight", tensors["decoder/embeddings/weight"]
+    for layer in range(_layers(tensors, "decoder")):
+        source, name = f"decoder/layer_{layer}", f"decoder.blocks.{layer}"
+        yield from _layer(tensors, source, name)
+        yield from _layer_norm(tensors, f"{source}/attention/layer_norm", f"{name}.cross_attn_ln")
+        yield from _linear(tensors, f"{source}/attention/linear_0", [f"{name}.cross_attn.query"])
+        yield from _linear(
+            tensors, f"{source}/attention/linear_1", [f"{name}.cross_attn.key", f"{name}.cross_attn.value"]
+        )
+        yield from _linear(tensors, f"{source}/attention/linear_2", [f"{name}.cross_attn.out"])
+    yield from _layer_norm(tensors, "decoder/layer_norm", "decoder.ln")
+
+
+def _layer(tensors: Tensors, source: str, name: str) -> Iterator[tuple[str, Tensor]]:
+    """What encoder and decoder layers have in common."""
+    attention = [f"{name}.attn.query", f"{name}.attn.key", f"{name}.attn.value"]
+    yield from _layer_norm(tensors, f"{source}/self_attention/layer_norm", f"{name}.attn_ln")
+    yield from _linear(tensors, f"{source}/self_attention/linear_0", attention)
+    yield from _linear(tensors, f"{source}/self_attention/linear_1", [f"{name}.attn.out"])
+    yield from _layer_norm(tensors, f"{source}/ffn/layer_norm", f"{name}.mlp_ln")
+    yield from _linear(tensors, f"{source}/ffn/linear_0", [f"{name}.mlp.0"])
+    yield from _linear(tensors, f"{source}/ffn/linear_1", [f"{name}.mlp.2"])
+
+
+def _layer_norm(tensors: Tensors, source: str, name: str) -> Iterator[tuple[str, Tensor]]:
+    yield f"{name}.weight", tensors[f"{source}/gamma"]
+    yield f"{name}.bias", tensors[f"{source}/beta"]
+
+
+def _linear(tensors: Tensors, source: str, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+    """One layer, or several that CTranslate2 fused into one. OpenAI's key projections have no bias."""
+    weights = tensors[f"{source}/weight"].split(len(names))
+    biases = tensors[f"{source}/bias"].split(len(names))
+    for name, weight, bias in zip(names, weights, biases, strict=True):
+        yield f"{name}.weight", weight
+        if not name.endswith(".key"):
+            yield f"{name}.bias", bias
+        elif any(bias.data):
+            raise ValueError(f"the bias of {name} is not zero")
+
+
+def _layers(tensors: Tensors, side: str) -> int:
+    matches = (re.match(rf"{side}/layer_(\d+)/", name) for name in tensors)
+    return 1 + max((int(match.group(1)) for match in matches if match), default=-1)
 
 
 if __name__ == "__main__":
