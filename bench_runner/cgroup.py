@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CPU and memory limits and counters of this process's control group, version 1 or 2.
 
-Every reader takes the root of the file system, so that tests give it a tree of their own. Sources: the kernel's
-Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/, Documentation/scheduler/sched-bwc.rst.
+A limit may be set on any group above this process's own, as far up as it can see; the tightest one holds. Counters are
+read where the limit is. Every function takes the root of the file system, so that tests give it a tree of their own.
+Sources: the kernel's Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/ and scheduler/sched-bwc.rst; proc(5).
 """
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,101 +30,111 @@ class CpuCounters:
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """Where the files of this process's groups lie: one folder in version 2, one a controller in version 1."""
+    """The folders of this process's groups and of those above, own first: one row a controller, in version 2 the same."""
 
     version: int | None
-    cpu: Path | None
-    cpuset: Path | None
-    memory: Path | None
+    cpu: tuple[Path, ...] = ()
+    cpuset: tuple[Path, ...] = ()
+    memory: tuple[Path, ...] = ()
 
     def quota_cpus(self) -> float | None:
         """The CPU limit in CPUs, or `None` without one."""
-        if self.cpu is None:
-            return None
-        if self.version == 2:
-            quota, _, period = (_read(self.cpu / "cpu.max") or "max").partition(" ")
-        else:
-            quota = _read(self.cpu / "cpu.cfs_quota_us") or "-1"
-            period = _read(self.cpu / "cpu.cfs_period_us") or ""
-        if not quota.isdigit() or not period.isdigit() or not int(period):
-            return None
-        return int(quota) / int(period)
+        return min(self._quotas().values(), default=None)
 
     def cpuset_list(self) -> str | None:
         """The CPUs of the group as the kernel writes them, such as `0-3,8`."""
-        if self.cpuset is None:
-            return None
         names = ("cpuset.cpus.effective",) if self.version == 2 else ("cpuset.effective_cpus", "cpuset.cpus")
-        return next((text for name in names if (text := _read(self.cpuset / name))), None)
+        return next((text for folder in self.cpuset for name in names if (text := _read(folder / name))), None)
 
     def memory_limit_bytes(self) -> int | None:
         """The memory limit, or `None` without one."""
-        if self.memory is None:
-            return None
-        text = _read(self.memory / ("memory.max" if self.version == 2 else "memory.limit_in_bytes")) or ""
-        return int(text) if text.isdigit() and int(text) < V1_UNLIMITED_BYTES else None
+        name = "memory.max" if self.version == 2 else "memory.limit_in_bytes"
+        limits = (_integer(_read(folder / name)) for folder in self.memory)
+        return min((limit for limit in limits if limit is not None and limit < V1_UNLIMITED_BYTES), default=None)
 
     def memory_peak_bytes(self) -> int | None:
-        """The most memory that the group has used (version 2: since Linux 5.19)."""
-        if self.memory is None:
-            return None
-        text = _read(self.memory / ("memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")) or ""
-        return int(text) if text.isdigit() else None
+        """The most memory that the group has used, page cache included (version 2: since Linux 5.19)."""
+        name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
+        return next((_integer(_read(folder / name)) for folder in self.memory), None)
 
     def out_of_memory_kills(self) -> int:
         """How many processes of the group the kernel has killed for want of memory."""
-        if self.memory is None:
-            return 0
-        counters = _flat_keyed(_read(self.memory / ("memory.events" if self.version == 2 else "memory.oom_control")))
-        return counters.get("oom_kill", 0)
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        return next((_flat_keyed(folder / name).get("oom_kill", 0) for folder in self.memory), 0)
 
     def cpu_counters(self) -> CpuCounters:
-        """Throttling so far. Version 1 counts nanoseconds, version 2 microseconds."""
-        stat = _flat_keyed(_read(self.cpu / "cpu.stat")) if self.cpu else {}
-        throttled = stat.get("throttled_usec")
-        seconds = throttled / 1e6 if throttled is not None else None
-        if seconds is None and "throttled_time" in stat:
-            seconds = stat["throttled_time"] / 1e9
+        """Throttling so far, where the tightest quota is. Version 1 counts nanoseconds, version 2 microseconds."""
+        quotas = self._quotas()
+        if not quotas:
+            return CpuCounters(None, None, None)
+        stat = _flat_keyed(min(quotas, key=quotas.__getitem__) / "cpu.stat")
+        microseconds, nanoseconds = stat.get("throttled_usec"), stat.get("throttled_time")
+        if microseconds is None and nanoseconds is not None:
+            microseconds = nanoseconds / 1000
+        seconds = None if microseconds is None else microseconds / 1e6
         return CpuCounters(stat.get("nr_periods"), stat.get("nr_throttled"), seconds)
+
+    def _quotas(self) -> dict[Path, float]:
+        """Folder -> its limit in CPUs, where it has one."""
+        quotas = {folder: self._quota(folder) for folder in self.cpu}
+        return {folder: quota for folder, quota in quotas.items() if quota is not None}
+
+    def _quota(self, folder: Path) -> float | None:
+        if self.version == 2:
+            quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
+        else:
+            quota = _read(folder / "cpu.cfs_quota_us") or "-1"
+            period = _read(folder / "cpu.cfs_period_us") or ""
+        if not quota.isdigit() or not period.isdigit() or not int(period):
+            return None
+        return int(quota) / int(period)
 
 
 def find(root: Path = Path("/")) -> ControlGroup:
     """The control group of this process."""
     mounts = _mounts(root)
     memberships = _memberships(root)
-    if any(controller in mounts for controller in ("cpu", "cpuset", "memory")):
-        folders = {
-            name: _folder(root, mounts[name], memberships.get(name, "/")) if name in mounts else None
-            for name in ("cpu", "cpuset", "memory")
-        }
-        return ControlGroup(1, folders["cpu"], folders["cpuset"], folders["memory"])
+
+    def folders(controller: str) -> tuple[Path, ...]:
+        if controller not in mounts:
+            return ()
+        return tuple(_folders(root, *mounts[controller], memberships.get(controller, "/")))
+
+    if mounts.keys() & {"cpu", "cpuset", "memory"}:
+        return ControlGroup(1, folders("cpu"), folders("cpuset"), folders("memory"))
     if "" in mounts:
-        folder = _folder(root, mounts[""], memberships.get("", "/"))
-        return ControlGroup(2, folder, folder, folder)
-    return ControlGroup(None, None, None, None)
+        return ControlGroup(2, *[folders("")] * 3)
+    return ControlGroup(None)
 
 
 def count_cpus(cpu_list: str) -> int:
     """How many CPUs a list such as `0-3,8` names."""
-    count = 0
+    return sum(1 for _ in cpus(cpu_list))
+
+
+def cpus(cpu_list: str) -> Iterator[int]:
+    """The numbers of the CPUs in a list such as `0-3,8`."""
     for part in filter(None, cpu_list.split(",")):
         first, _, last = part.partition("-")
-        count += int(last or first) - int(first) + 1
-    return count
+        yield from range(int(first), int(last or first) + 1)
 
 
-def _mounts(root: Path) -> dict[str, str]:
-    """Controller (version 2: empty) -> its mount point."""
-    found: dict[str, str] = {}
-    for line in (_read(root / "proc/self/mounts") or "").splitlines():
-        fields = line.split()
-        if len(fields) < 4:
+def _mounts(root: Path) -> dict[str, tuple[str, str]]:
+    """Controller (version 2: empty) -> which group is mounted, and where.
+
+    A line of mountinfo: id, parent, device, root, mount point, options, optional fields, -, type, source, super options.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for line in (_read(root / "proc/self/mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        mount, filesystem = before.split(), after.split()
+        if len(mount) < 6 or len(filesystem) < 3:
             continue
-        if fields[2] == "cgroup2":
-            found.setdefault("", fields[1])
-        elif fields[2] == "cgroup":
-            for option in fields[3].split(","):
-                found.setdefault(option, fields[1])
+        if filesystem[0] == "cgroup2":
+            found.setdefault("", (mount[3], mount[4]))
+        elif filesystem[0] == "cgroup":
+            for controller in filesystem[2].split(","):
+                found.setdefault(controller, (mount[3], mount[4]))
     return found
 
 
@@ -136,16 +149,30 @@ def _memberships(root: Path) -> dict[str, str]:
     return found
 
 
-def _folder(root: Path, mount: str, path: str) -> Path:
-    """The group's folder. Inside a container the mount itself is the group, and its path means nothing there."""
-    top = root / mount.lstrip("/")
-    inside = top / path.lstrip("/")
-    return inside if inside.is_dir() else top
+def _folders(root: Path, mounted: str, mount_point: str, path: str) -> Iterator[Path]:
+    """The group's folder and those above it, up to the mount point.
+
+    What is mounted is either the whole hierarchy or, in a container, one group; then the path starts with that group
+    (the host's cgroup namespace) or has nothing to do with it (another namespace), and the mount is all that there is.
+    """
+    top = root / mount_point.lstrip("/")
+    below = posixpath.relpath(path, mounted)
+    inside = top if below.startswith("..") else top / below
+    if not inside.is_dir():
+        inside = top
+    while inside != top:
+        yield inside
+        inside = inside.parent
+    yield top
 
 
-def _flat_keyed(text: str | None) -> dict[str, int]:
-    pairs = (line.split() for line in (text or "").splitlines())
+def _flat_keyed(path: Path) -> dict[str, int]:
+    pairs = (line.split() for line in (_read(path) or "").splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def _read(path: Path) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_runner.errors import BenchmarkError, ExitCode
-from bench_runner.models import CHECKPOINT_STEM, PUBLISHED_SHA256
+from bench_runner.models import CHECKPOINT_FILE, PUBLISHED_SHA256
 
 # Names the folder of baked-in checkpoints; the runner image sets it.
 MODELS_VARIABLE = "BENCH_RUNNER_MODELS"
@@ -59,7 +59,7 @@ def locate(model: str, given: Path | None, expected_sha256: str | None, *, may_d
         path = Path(folder) / f"{model}.pt"
         if path.is_file():
             return _verified(path, expected_sha256 or _hash_beside(path))
-    cached = _cache() / f"{CHECKPOINT_STEM[model]}.pt"
+    cached = _cache() / CHECKPOINT_FILE[model]
     if not cached.is_file():
         if not may_download:
             raise BenchmarkError(
