@@ -109,14 +109,17 @@ def candidates(engine_url: t.Optional[str]) -> t.Iterator[Candidate]:
 def current_context() -> t.Optional[Candidate]:
     """The engine of the chosen Docker context, unless that is the default one."""
     from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
 
     try:
-        name = os.environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context_name()
+        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
         if not name or name == "default":
             return None
         context = ContextAPI.get_context(name)
     except (DockerException, OSError, ValueError) as error:
-        raise EngineError("no_engine", f"the Docker context cannot be read: {reason(error)}; see `docker context ls`")
+        raise EngineError(
+            "no_engine", f"the Docker context cannot be read: {reason(error)}; see `docker context ls`"
+        ) from error
     if context is None or not context.Host:
         raise EngineError("no_engine", f"there is no Docker context {name!r}; see `docker context ls`")
     return Candidate(context.Host, f"context {name}")
