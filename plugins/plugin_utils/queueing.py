@@ -217,7 +217,7 @@ def smallest_workers(
     needed, infeasible = None, None
     if objective is not None:
         shortest = service_times.shortest_seconds * derate
-        if objective.seconds < shortest:
+        if objective.seconds * (1 + ROUNDING) < shortest:
             raise QueueingError(f"{objective} is below the shortest service time, {shortest:.3g} s; set a longer one")
         needed = search.smallest(LatencyObjective(objective.percentile, objective.seconds / derate), start=ceiling)
         if needed is None:

@@ -32,7 +32,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 # A slow machine is no failure.
-UNHURRIED = settings(deadline=None)
+UNHURRIED = settings(deadline=None, max_examples=60)
 
 TIMES = st.lists(st.floats(0.2, 20), min_size=1, max_size=25).map(ServiceTimes.of)
 LOADS = st.floats(0.05, 40)
@@ -322,6 +322,14 @@ def test_a_derate_is_slower_service(
     assert derated.workers == pytest.approx(slower.workers, abs=1, rel=1e-3)
     if derated.workers == slower.workers:
         assert derated.response_p95_seconds == pytest.approx(slower.response_p95_seconds, rel=5e-3)
+
+
+def test_a_limit_that_equals_a_service_time_admits_it_after_any_factor() -> None:
+    times = ServiceTimes.of([1.0, 10.480207510293242])
+    objective = LatencyObjective(0.9, times.longest_seconds * 1.9)
+    assert times.longest_seconds * 1.9 / 1.9 != times.longest_seconds
+    derated = smallest_workers(0.1, times, objective, derate=1.9)
+    assert derated.workers == smallest_workers(0.1, times.scaled(1.9), objective).workers
 
 
 # Speed
