@@ -80,9 +80,11 @@ def parse_event(line: str, run_id: str) -> t.Optional[Event]:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if isinstance(event, dict) and isinstance(event.get("event"), str) and event.get("run_id") == run_id:
-        return event
-    return None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    # What is wrong with a command line is said before the run's id was read from it.
+    known_ids = (run_id, "") if event["event"] == "error" else (run_id,)
+    return event if event.get("run_id") in known_ids else None
 
 
 def describe(event: Event) -> str:

@@ -51,6 +51,8 @@ class WatchedAction(ActionBase):  # type: ignore[misc]
             answer: dict[str, Any] = self._execute_module(
                 module_name=self._task.action, module_args=arguments, task_vars=task_vars
             )
+        # The module removes its folder, unless it was killed.
+        self._low_level_execute_command(f"rm -rf {directory}")
         return answer
 
 

@@ -90,6 +90,12 @@ def test_what_is_no_event_of_this_run_is_no_event() -> None:
     assert (journal.text, journal.iterations, journal.error) == ("", 0, None)
 
 
+def test_an_error_may_come_before_the_run_knows_its_id() -> None:
+    journal = fed(line("error", code=2, message="no such model").replace(RUN_ID.encode(), b""))
+    assert journal.error is not None
+    assert fed(iteration(1).replace(RUN_ID.encode(), b"")).iterations == 0
+
+
 def test_the_last_error_and_the_last_other_words_are_kept() -> None:
     journal = fed(b"Traceback:\n", line("error", code=3, message="no audio"), b"  \x1b[2Jboom\n")
     assert journal.error is not None

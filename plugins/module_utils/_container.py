@@ -1,0 +1,234 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a container for a run is: what is asked of it, how it is confined, and whether the engine and the runner obeyed.
+
+Nothing here talks to an engine; `_container_run` does.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ._docker import ARCHITECTURES
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The user of an image that names none that is provably not root.
+UNPRIVILEGED_USER = "65532:65532"
+# Well above what five processes with their thread pools need; a fork bomb ends here.
+PIDS_LIMIT = 512
+# The result and the events must stay readable to the end, so the log may hold more than the two may have.
+LOG_OPTIONS = {"max-size": "32m", "max-file": "1"}
+# How long the runner may take beyond its own deadline to write its last event, before it is killed.
+GRACE_SECONDS = 15
+RUN_ID_PATTERN = r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]"
+
+PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+MEMORY_UNITS = {
+    "": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+}  # fmt: skip
+
+# What bench_runner means by the code that it exits with.
+FAILURES = {
+    1: "runner_error",
+    2: "bad_usage",
+    3: "audio",
+    4: "checkpoint",
+    5: "out_of_memory",
+    6: "timed_out",
+    7: "output",
+}
+
+
+class Warned(t.TypedDict):
+    """A warning as a result carries it."""
+
+    code: str
+    message: str
+
+
+class RunError(Exception):
+    """A run that gave no result; `kind` is for programs, the message for a person."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a run."""
+
+    image: str
+    target: str
+    run_id: str
+    model: str
+    iterations: int
+    processes: int
+    threads: int
+    warmup: int
+    cpus: float
+    memory_bytes: int
+    timeout_seconds: int
+    cpuset: bool = False
+    allow_emulation: bool = False
+    cpu_model: t.Optional[str] = None
+    audio: t.Optional[str] = None
+    labels: t.Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nano_cpus(self) -> int:
+        return round(self.cpus * 10**9)
+
+    @property
+    def expected_result(self) -> t.Dict[str, t.Any]:
+        """What the result must say for it to be the answer."""
+        return {
+            "run_id": self.run_id,
+            "target": self.target,
+            "model_size": self.model,
+            "iterations_requested": self.iterations,
+            "iterations": self.iterations,
+            "threads": self.threads,
+            "partial": False,
+        }
+
+
+def parse_memory(text: str) -> int:
+    """The bytes of a quantity as Kubernetes writes it: 4Gi, 512Mi, 2G, 1073741824."""
+    match = re.fullmatch(r"([1-9]\d{0,17})(%s)" % "|".join(MEMORY_UNITS), text)
+    if match is None:
+        raise RunError("bad_usage", f"memory {text!r} is no whole figure with a unit; write it like 4Gi, 512Mi or 2G")
+    return int(match.group(1)) * MEMORY_UNITS[match.group(2)]
+
+
+def format_memory(count: int) -> str:
+    return f"{count / 2**30:.4g} GiB" if count >= 2**30 else f"{count / 2**20:.4g} MiB"
+
+
+def architecture(name: str) -> str:
+    """One word for an architecture that engines, images and kernels spell differently."""
+    return ARCHITECTURES.get(name, name)
+
+
+def check_architecture(request: Request, image: str, engine: str) -> None:
+    """Refuse an image that the engine could only emulate, unless that was asked for."""
+    if architecture(image) != architecture(engine) and not request.allow_emulation:
+        raise RunError(
+            "wrong_architecture",
+            f"image {request.image} is for {architecture(image)} but the engine runs on {architecture(engine)}: "
+            "emulated figures mean nothing, so build the image on this engine (allow_emulation tries it, tainted)",
+        )
+
+
+def unprivileged_user(user: str) -> str:
+    """The image's user if its number proves that it is not root, else one that is not."""
+    return user if re.fullmatch(r"0*[1-9]\d*(:\d+)?", user) else UNPRIVILEGED_USER
+
+
+def runner_arguments(request: Request, image_id: str) -> t.List[str]:
+    """The command line of bench_runner; each value is tied to its flag, so that none can be taken for another flag."""
+    values: t.Dict[str, t.Any] = {
+        "run-id": request.run_id,
+        "target": request.target,
+        "model-size": request.model,
+        "iterations": request.iterations,
+        "processes": request.processes,
+        "threads": request.threads,
+        "warmup": request.warmup,
+        "expect-cpus": f"{request.cpus:g}",
+        "deadline": request.timeout_seconds,
+        "image-id": image_id,
+        "progress": "jsonl",
+    }
+    if request.cpu_model:
+        values["cpu-model"] = request.cpu_model
+    if request.audio:
+        values["audio"] = "-"
+    arguments = [f"--{name}={value}" for name, value in values.items()]
+    return arguments + [f"--label={name}={value}" for name, value in request.labels.items()]
+
+
+def confinement(request: Request, cpu: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """The host config: exactly so many CPUs and so much memory, and no right that the runner does not need."""
+    config: t.Dict[str, t.Any] = {
+        "nano_cpus": request.nano_cpus,
+        "mem_limit": request.memory_bytes,
+        "memswap_limit": request.memory_bytes,
+        "pids_limit": PIDS_LIMIT,
+        "network_mode": "none",
+        "read_only": True,
+        "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
+    }
+    return config if cpu is None else {**config, "cpuset_cpus": cpu}
+
+
+def check_record(request: Request, record: Mapping[str, t.Any], cpu: t.Optional[str]) -> t.List[Warned]:
+    """Hold what the engine recorded of the container (`docker inspect`) against what was asked for."""
+    host_config = record["HostConfig"]
+    asked = {
+        "NanoCpus": request.nano_cpus,
+        "CpusetCpus": cpu or "",
+        "Memory": request.memory_bytes,
+        "NetworkMode": "none",
+        "ReadonlyRootfs": True,
+        "Privileged": False,
+    }
+    for key, value in asked.items():
+        if host_config.get(key) != value:
+            raise RunError(
+                "limits_refused",
+                f"the engine recorded {key} {host_config.get(key)!r} where {value!r} was asked for; "
+                "use an engine that can limit containers",
+            )
+    if host_config.get("MemorySwap") != request.memory_bytes:
+        return [
+            Warned(
+                code="swap_not_limited",
+                message="the engine cannot limit swap, so the run may have been swapped out; boot its kernel with "
+                "swapaccount=1 or switch swap off",
+            )
+        ]
+    return []
+
+
+def taints(request: Request, result: Mapping[str, t.Any], engine_architecture: str) -> t.List[Warned]:
+    """What the result says of where it was measured, against what was asked for; less the warnings that it has."""
+    found: t.List[Warned] = []
+    isolation = result.get("isolation") or {}
+    measured_on = architecture(str(result.get("architecture")))
+    if measured_on != architecture(engine_architecture) and not request.allow_emulation:
+        raise RunError(
+            "wrong_architecture",
+            f"the result was measured on {measured_on} but the engine runs on {architecture(engine_architecture)}: the "
+            "container was emulated, so build the image on this engine",
+        )
+    if measured_on != architecture(engine_architecture) or isolation.get("emulated"):
+        found.append(Warned(code="emulated", message=f"{measured_on} was emulated; the figures say nothing about it"))
+    if result.get("cpu_limit") != request.cpus:
+        found.append(
+            Warned(
+                code="cpu_limit_mismatch",
+                message=f"the container found a CPU limit of {result.get('cpu_limit')} where {request.cpus:g} was set: "
+                "this engine does not enforce it, so use one that does",
+            )
+        )
+    elif not result.get("isolated"):
+        found.append(Warned(code="not_isolated", message="the runner found itself not isolated; distrust the figures"))
+    if request.cpuset and isolation.get("mode") != "both":
+        found.append(
+            Warned(
+                code="cpuset_mismatch",
+                message=f"one CPU of its own was asked for, but the container found {isolation.get('mode')}",
+            )
+        )
+    known = {warning.get("code") for warning in result.get("warnings") or []}
+    return [warning for warning in found if warning["code"] not in known]

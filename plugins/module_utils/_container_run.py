@@ -1,0 +1,338 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The life of a container: created, checked, started, watched against our own clock, read out, and removed in any case.
+
+`docker wait` is no deadline (its timeout is one of HTTP), and an engine may be stopped under a run, so the container is
+looked at every few seconds; between the looks a thread reads its events as they come, which costs the engine nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+from ._container import (
+    FAILURES,
+    GRACE_SECONDS,
+    PLATFORMS,
+    Request,
+    RunError,
+    Warned,
+    architecture,
+    check_architecture,
+    check_record,
+    confinement,
+    format_memory,
+    runner_arguments,
+    taints,
+    unprivileged_user,
+)
+from ._engine_turn import LABEL, engine_turn
+from ._progress import Journal, printable
+from ._result import ResultError, read_result
+
+try:
+    from docker.errors import APIError, ImageNotFound, NotFound
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+except ImportError:
+    # The connection, without which nothing here is called, reports what is missing.
+    APIError = ImageNotFound = NotFound = RequestException = HTTPError = OSError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._caller import Caller
+
+TICK_SECONDS = 1.0
+INSPECT_SECONDS = 5.0
+# An engine that restarts is back within this time; one that is not is lost.
+ENGINE_PATIENCE_SECONDS = 10.0
+AUDIO_TIMEOUT_SECONDS = 60.0
+# What a shell calls the end by SIGINT, SIGKILL and SIGTERM.
+KILLED_CODES = (130, 137, 143)
+
+
+class ContainerRun:
+    """One run; afterwards `facts`, `warnings` and `partial_journal` tell of it, however it ended."""
+
+    def __init__(self, client: t.Any, engine_name: str, request: Request, caller: Caller) -> None:
+        self.facts: t.Dict[str, t.Any] = {"name": f"rightsize-whisper-{request.run_id}"}
+        self.warnings: t.List[Warned] = []
+        self._client = client
+        self._starting = f"starting the container on {engine_name}"
+        self._request = request
+        self._caller = caller
+        self._journal = Journal(request.run_id)
+        self._started = 0.0
+        self._elapsed_seconds = 0.0
+
+    @property
+    def partial_journal(self) -> t.Optional[str]:
+        """The events so far, once there is an iteration among them."""
+        return self._journal.text if self._journal.iterations else None
+
+    def execute(self) -> t.Dict[str, t.Any]:
+        """The result of the run, verified; or a `RunError`, or `Abandoned` where nobody waits any more."""
+        with self._engine_faults():
+            image = self._find_image()
+            engine = self._client.info()
+            check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
+            with self._open_audio() as audio, engine_turn(self._client, engine["ID"], self._caller) as owner:
+                try:
+                    self._start(image, engine, owner, audio)
+                    state = self._watch()
+                    output = self._read_logs()
+                finally:
+                    self._remove()
+        return self._judge(state, output, image, engine)
+
+    @contextlib.contextmanager
+    def _engine_faults(self) -> Iterator[None]:
+        """Say what an engine's error means for the run."""
+        try:
+            yield
+        except APIError as error:
+            raise RunError("engine_error", f"the engine refused: {_one_line(error.explanation or error)}") from error
+        except (RequestException, HTTPError) as error:
+            raise RunError(
+                "engine_lost",
+                f"the engine stopped answering{self._how_far()} ({_one_line(error)}); start it and run again",
+            ) from error
+
+    def _find_image(self) -> t.Any:
+        try:
+            return self._client.images.get(self._request.image)
+        except ImageNotFound as error:
+            raise RunError(
+                "image_missing",
+                f"the engine has no image {self._request.image} (none is pulled); build it with role runner_image",
+            ) from error
+
+    def _open_audio(self) -> t.ContextManager[t.Optional[t.BinaryIO]]:
+        """The user's audio, opened before anything is started for it."""
+        if self._request.audio is None:
+            return contextlib.nullcontext()
+        try:
+            return Path(self._request.audio).open("rb")
+        except OSError as error:
+            raise RunError(
+                "audio", f"cannot read the audio file {self._request.audio} on this host: {error.strerror}"
+            ) from error
+
+    def _start(self, image: t.Any, engine: t.Dict[str, t.Any], owner: str, audio: t.Optional[t.BinaryIO]) -> None:
+        self._caller.say(self._starting)
+        cpu = str(engine["NCPU"] - 1) if self._request.cpuset else None
+        api = self._client.api
+        created = api.create_container(
+            image.id,
+            command=runner_arguments(self._request, image.id),
+            name=self.facts["name"],
+            user=unprivileged_user(image.attrs["Config"].get("User") or ""),
+            labels=self._labels(owner),
+            stdin_open=audio is not None,
+            platform=PLATFORMS.get(architecture(image.attrs["Architecture"])),
+            use_config_proxy=False,
+            host_config=api.create_host_config(**confinement(self._request, cpu)),
+        )
+        record = api.inspect_container(created["Id"])
+        self.facts.update(
+            id=created["Id"],
+            user=record["Config"]["User"],
+            nano_cpus=record["HostConfig"]["NanoCpus"],
+            cpuset_cpus=record["HostConfig"]["CpusetCpus"],
+            memory_bytes=record["HostConfig"]["Memory"],
+        )
+        self.warnings += check_record(self._request, record, cpu)
+        stdin = None if audio is None else api.attach_socket(created["Id"], {"stdin": 1, "stream": 1})
+        api.start(created["Id"])
+        self._started = time.monotonic()
+        if audio is not None:
+            self._send_audio(audio, stdin)
+
+    def _labels(self, owner: str) -> t.Dict[str, str]:
+        deadline = time.time() + self._request.timeout_seconds + 4 * GRACE_SECONDS
+        labels = {
+            "run-id": self._request.run_id,
+            "target": self._request.target,
+            "owner": owner,
+            "deadline": f"{deadline:.0f}",
+        }
+        return {LABEL + name: value for name, value in labels.items()}
+
+    def _send_audio(self, audio: t.BinaryIO, stdin: t.Any) -> None:
+        """Nothing is mounted into the container: a user's audio goes in through its standard input."""
+        connection: socket.socket = getattr(stdin, "_sock", stdin)
+        connection.settimeout(AUDIO_TIMEOUT_SECONDS)
+        try:
+            # A runner that ends before it read everything says why itself.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendfile(audio)
+                connection.shutdown(socket.SHUT_WR)
+        except TimeoutError as error:
+            raise RunError("audio", f"the container did not read the audio file {self._request.audio}") from error
+        finally:
+            stdin.close()
+
+    def _watch(self) -> t.Dict[str, t.Any]:
+        """Wait for the container's end and give its last state."""
+        deadline = self._started + self._request.timeout_seconds + GRACE_SECONDS
+        follower = self._follow()
+        inspected = 0.0
+        while True:
+            self._caller.pause(TICK_SECONDS)
+            self._caller.say(follower.journal.words or self._starting)
+            if follower.journal.iterations >= self._journal.iterations:
+                self._journal = follower.journal
+            now = time.monotonic()
+            self._elapsed_seconds = now - self._started
+            if now > deadline:
+                raise RunError("timed_out", self._timeout_message())
+            if follower.is_alive() and now - inspected < INSPECT_SECONDS:
+                continue
+            state = self._inspect_state()
+            inspected = now
+            if not state["Running"]:
+                self.facts.update(exit_code=state["ExitCode"], oom_killed=state["OOMKilled"])
+                return state
+            if not follower.is_alive():
+                follower = self._follow()
+
+    def _follow(self) -> _Follower:
+        follower = _Follower(self._client, self.facts["id"], Journal(self._request.run_id))
+        follower.start()
+        return follower
+
+    def _inspect_state(self) -> t.Dict[str, t.Any]:
+        lost_since = time.monotonic()
+        while True:
+            try:
+                return t.cast("t.Dict[str, t.Any]", self._client.api.inspect_container(self.facts["id"])["State"])
+            except NotFound as error:
+                raise RunError(
+                    "container_killed", f"the container was removed from outside{self._how_far()}; run again"
+                ) from error
+            except APIError:
+                raise
+            except RequestException:
+                if time.monotonic() - lost_since > ENGINE_PATIENCE_SECONDS:
+                    raise
+                self._caller.pause(TICK_SECONDS)
+
+    def _read_logs(self) -> bytes:
+        """Standard output, and the events once more from the first to the last: the followed ones may lack the end."""
+        journal = Journal(self._request.run_id)
+        journal.feed(self._client.api.logs(self.facts["id"], stdout=False, stderr=True))
+        journal.finish()
+        self._journal = journal
+        return t.cast(bytes, self._client.api.logs(self.facts["id"], stdout=True, stderr=False))
+
+    def _remove(self) -> None:
+        """By name, since a create that was cut off may have succeeded."""
+        try:
+            self._client.api.remove_container(self.facts["name"], force=True, v=True)
+        except NotFound:
+            return
+        except (RequestException, HTTPError) as error:
+            if isinstance(error, APIError) and error.status_code == 409:
+                # Somebody else is removing it already.
+                return
+            self.warnings.append(
+                Warned(
+                    code="container_left",
+                    message=f"container {self.facts['name']} could not be removed ({_one_line(error)}); "
+                    "the next run on this engine removes it",
+                )
+            )
+
+    def _judge(
+        self, state: t.Dict[str, t.Any], output: bytes, image: t.Any, engine: t.Dict[str, t.Any]
+    ) -> t.Dict[str, t.Any]:
+        if state["ExitCode"] != 0:
+            raise self._failure(state)
+        try:
+            result = read_result(output, self._request.expected_result, self._elapsed_seconds)
+        except ResultError as error:
+            raise RunError(
+                error.kind, f"{error}; it came from image {self._request.image}: rebuild that with role runner_image"
+            ) from error
+        tainted = taints(self._request, result, engine["Architecture"])
+        if tainted:
+            result["isolated"] = False
+        self.warnings += tainted
+        result["warnings"] = [*(result.get("warnings") or []), *self.warnings]
+        result["image"] = {**(result.get("image") or {}), "id": image.id, "name": self._request.image}
+        result["host"] = {
+            **(result.get("host") or {}),
+            "engine": engine.get("Name"),
+            "engine_version": engine.get("ServerVersion"),
+            "operating_system": engine.get("OperatingSystem"),
+            "kernel": engine.get("KernelVersion"),
+            "cpus": engine.get("NCPU"),
+            "memory_bytes": engine.get("MemTotal"),
+        }
+        return result
+
+    def _failure(self, state: t.Dict[str, t.Any]) -> RunError:
+        """Why the container ended without a result: the runner's own words where it had any, else the engine's."""
+        code = state["ExitCode"]
+        said = self._runner_said()
+        if state["OOMKilled"] or code == 5:
+            limit = format_memory(self._request.memory_bytes)
+            return RunError(
+                "out_of_memory", f"out of memory{self._how_far()} at the limit of {limit}; raise memory{said}"
+            )
+        if code in KILLED_CODES or (code == 6 and self._elapsed_seconds < self._request.timeout_seconds):
+            return RunError(
+                "container_killed",
+                f"the container was stopped from outside{self._how_far()} (exit code {code}); run again",
+            )
+        if code == 6:
+            return RunError("timed_out", self._timeout_message())
+        if "exec format error" in self._journal.last_words:
+            return RunError(
+                "wrong_architecture",
+                f"image {self._request.image} holds programs of another architecture than its label says; "
+                "build it on this engine",
+            )
+        return RunError(FAILURES.get(code, "runner_error"), self._runner_said() or f"the runner ended with code {code}")
+
+    def _timeout_message(self) -> str:
+        return (
+            f"the run did not end within {self._request.timeout_seconds} s{self._how_far()}; "
+            "raise timeout or lower iterations"
+        )
+
+    def _runner_said(self) -> str:
+        return _one_line((self._journal.error or {}).get("message") or self._journal.last_words)
+
+    def _how_far(self) -> str:
+        if not self._started:
+            return ""
+        return f" after {self._journal.iterations} of {self._request.iterations} iterations"
+
+
+class _Follower(threading.Thread):
+    """Feeds a journal from the container's standard error until that ends, or the engine does."""
+
+    def __init__(self, client: t.Any, container_id: str, journal: Journal) -> None:
+        super().__init__(daemon=True)
+        self.journal = journal
+        self._client = client
+        self._container_id = container_id
+
+    def run(self) -> None:
+        # However the stream ends, the next inspect says what became of container and engine.
+        with contextlib.suppress(RequestException, HTTPError, OSError):
+            for piece in self._client.api.logs(self._container_id, stdout=False, stderr=True, stream=True):
+                self.journal.feed(piece)
+
+
+def _one_line(text: object) -> str:
+    return printable(" ".join(str(text).split()))[:500]

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.rightsize.whisper.plugins.module_utils import _engine_turn
+from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn import LABEL, engine_turn
+
+
+class Engine:
+    """As much of docker's client as taking turns needs, in the engine's own words."""
+
+    def __init__(self, *containers: dict[str, Any]) -> None:
+        self.containers_left = list(containers)
+        self.api = self
+
+    def containers(self, **_filters: object) -> list[dict[str, Any]]:
+        return list(self.containers_left)
+
+    def remove_container(self, container_id: str, **_how: bool) -> None:
+        self.containers_left = [each for each in self.containers_left if each["Id"] != container_id]
+
+
+def a_container(owner: str, seconds_left: float | None) -> dict[str, Any]:
+    labels = {LABEL + "owner": owner}
+    if seconds_left is not None:
+        labels[LABEL + "deadline"] = f"{time.time() + seconds_left:.0f}"
+    return {"Id": owner, "Labels": labels, "State": "running"}
+
+
+class Listener:
+    """A caller that keeps what was said, and does something while it waits."""
+
+    def __init__(self, meanwhile: Any = lambda: None) -> None:
+        self.said: list[str] = []
+        self._meanwhile = meanwhile
+
+    def say(self, words: str) -> None:
+        self.said.append(words)
+
+    def pause(self, seconds: float) -> None:
+        self._meanwhile()
+
+
+@pytest.fixture(autouse=True)
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "engine.lock"
+    monkeypatch.setattr(_engine_turn, "_lock_path", lambda _engine_id: str(path))
+    return path
+
+
+@pytest.fixture
+def another_holder(lock: Path) -> Iterator[int]:
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield descriptor
+    os.close(descriptor)
+
+
+def take_turn(caller: Listener, engine: Engine | None = None) -> str:
+    with engine_turn(engine or Engine(), "ID", caller) as owner:  # type: ignore[arg-type]
+        return owner
+
+
+def test_a_free_engine_is_taken_at_once() -> None:
+    caller = Listener()
+    take_turn(caller)
+    assert caller.said == []
+
+
+def test_another_run_on_this_machine_is_waited_for(another_holder: int) -> None:
+    caller = Listener(lambda: fcntl.flock(another_holder, fcntl.LOCK_UN))
+    take_turn(caller)
+    assert caller.said == ["waiting for the engine, on which another run measures"]
+
+
+def test_a_lock_file_that_was_cleaned_away_is_not_trusted(another_holder: int, lock: Path) -> None:
+    def clean_and_unlock() -> None:
+        lock.unlink(missing_ok=True)
+        fcntl.flock(another_holder, fcntl.LOCK_UN)
+
+    take_turn(Listener(clean_and_unlock))
+    assert lock.stat().st_ino != os.fstat(another_holder).st_ino
+
+
+def test_the_turn_ends_with_the_run(lock: Path) -> None:
+    take_turn(Listener())
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_lock_file_serves_every_user(lock: Path) -> None:
+    take_turn(Listener())
+    assert lock.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(lock: Path, tmp_path: Path) -> None:
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        take_turn(Listener())
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_this_machine_left_behind_is_removed() -> None:
+    engine = Engine(a_container(take_turn(Listener()), 3600))
+    take_turn(Listener(), engine)
+    assert engine.containers_left == []
+
+
+@pytest.mark.parametrize("seconds_left", [-1.5, None])
+def test_what_another_machine_left_behind_is_removed_after_its_deadline(seconds_left: float | None) -> None:
+    engine = Engine(a_container("elsewhere:1:2", seconds_left))
+    take_turn(Listener(), engine)
+    assert engine.containers_left == []
+
+
+def test_a_live_run_of_another_machine_is_waited_for_and_left_alone() -> None:
+    theirs = a_container("elsewhere:1:2", 3600)
+    engine = Engine(theirs)
+    caller = Listener(lambda: theirs.update(State="exited"))
+    take_turn(caller, engine)
+    assert caller.said == ["waiting for the engine, on which a run from another machine measures"]
+    assert engine.containers_left == [theirs]
