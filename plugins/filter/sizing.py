@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter that sizes CPUs; the arithmetic is in plugin_utils."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import NormalizationError, normalize
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
+    UTILISATION_CEILING,
+    SizingError,
+    peak_memory_bytes,
+    size_cpus,
+)
+
+
+def cpu_sizing(
+    target: Any, reference: Any, target_rps: float, utilisation_ceiling: float = UTILISATION_CEILING
+) -> dict[str, Any]:
+    """CPUs, workers and memory for a rate, from a target's result and the reference's."""
+    for value in (target, reference):
+        if not isinstance(value, Mapping):
+            raise AnsibleFilterError(
+                f"cpu_sizing: a result of the benchmark is a dictionary, not {type(value).__name__}"
+            )
+    try:
+        sizing = size_cpus(
+            normalize(reference, target), float(target_rps), peak_memory_bytes(target), float(utilisation_ceiling)
+        )
+    except (NormalizationError, SizingError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"cpu_sizing: {error}") from error
+    returned: dict[str, Any] = wrap_var(plain(sizing))
+    return returned
+
+
+class FilterModule:
+    """Maps the names."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"cpu_sizing": cpu_sizing}
