@@ -38,7 +38,8 @@ class PrivateEngine:
             container.remove(force=True)
         self.stop()
         self._log.close()
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        self._unmount()
+        shutil.rmtree(self._folder / "data")
 
     def start(self) -> None:
         self._process = subprocess.Popen(
@@ -64,6 +65,12 @@ class PrivateEngine:
             except DockerException:
                 time.sleep(0.1)
         raise AssertionError((self._folder / "engine.log").read_text())
+
+    def _unmount(self) -> None:
+        """An engine mounts its data onto itself, and one that was killed does not undo that."""
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for path in reversed([path for path in mounted if path.startswith(f"{self._folder}/")]):
+            subprocess.run(["umount", "--lazy", path], check=True)
 
     def client(self) -> docker.DockerClient:
         return docker.DockerClient(base_url=self.url)
