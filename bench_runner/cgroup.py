@@ -68,10 +68,9 @@ class ControlGroup:
         if not quotas:
             return CpuCounters(None, None, None)
         stat = _flat_keyed(min(quotas, key=quotas.__getitem__) / "cpu.stat")
-        microseconds, nanoseconds = stat.get("throttled_usec"), stat.get("throttled_time")
-        if microseconds is None and nanoseconds is not None:
-            microseconds = nanoseconds / 1000
-        seconds = None if microseconds is None else microseconds / 1e6
+        name, unit_seconds = ("throttled_usec", 1e-6) if self.version == 2 else ("throttled_time", 1e-9)
+        throttled = stat.get(name)
+        seconds = None if throttled is None else throttled * unit_seconds
         return CpuCounters(stat.get("nr_periods"), stat.get("nr_throttled"), seconds)
 
     def _quotas(self) -> dict[Path, float]:

@@ -6,26 +6,26 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import re
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from bench_runner import output
-from bench_runner.errors import BenchmarkError, ExitCode
+from bench_runner.errors import BenchmarkError, ExitCode, missing_package
 from bench_runner.events import EventStream
+from bench_runner.interruption import be_undisturbed, interruptible, set_deadline
 from bench_runner.models import PUBLISHED_SHA256
 from bench_runner.runner import Run, Settings
+from bench_runner.wording import unexpected
 
-RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]")
-SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-LABEL = re.compile(r"[A-Za-z0-9_.-]{1,63}=[^\x00-\x1f\x7f]{0,200}")
+# A day and more: what is larger is a slip of the keyboard.
+LARGEST_NUMBER = 1e6
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,76 +38,84 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The options; defaults are those of the design."""
     made = Parser(
-        prog="bench_runner", description="Measure openai-whisper on one CPU; the result is JSON on standard output."
+        prog="python -m bench_runner",
+        description="Measure openai-whisper on one CPU; the result is JSON on standard output.",
+        allow_abbrev=False,
     )
-    made.add_argument(
-        "--model-size",
-        default="base",
-        choices=sorted(PUBLISHED_SHA256),
-        metavar="NAME",
-        help="openai-whisper model (base)",
+    what = made.add_argument_group("what is measured")
+    what.add_argument("--model-size", default="base", type=_model, metavar="NAME", help="openai-whisper model (base)")
+    what.add_argument(
+        "--iterations", type=_count(1, 100_000), default=50, metavar="N", help="timed inferences in all (50)"
     )
-    made.add_argument("--iterations", type=_count(1), default=50, help="timed inferences in all (50)")
-    made.add_argument("--processes", type=_count(1), default=5, help="fresh processes that share them (5)")
-    made.add_argument("--threads", type=_count(1), default=1, help="size of every thread pool (1)")
-    made.add_argument("--warmup", type=_count(0), default=1, help="untimed inferences at the start of each process (1)")
-    made.add_argument("--audio", metavar="FILE", help="clip to transcribe, - for standard input (the bundled sample)")
-    made.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="the model's weights (the image's, else whisper's cache)"
+    what.add_argument(
+        "--processes", type=_count(1, 1000), default=5, metavar="N", help="fresh processes that share them (5)"
     )
-    made.add_argument(
-        "--checkpoint-sha256",
-        type=_matching(SHA256, "64 hexadecimal digits"),
-        metavar="HEX",
-        help="what they must hash to",
+    what.add_argument("--threads", type=_count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
+    what.add_argument(
+        "--warmup", type=_count(0, 1000), default=1, metavar="N", help="untimed inferences of each process (1)"
     )
-    made.add_argument("--output", type=Path, metavar="FILE", help="write the result there too")
-    made.add_argument("--history", type=Path, metavar="FILE", help="append the result there too, as one line")
-    made.add_argument("--journal", type=Path, metavar="FILE", help="append every event there, fsynced")
-    made.add_argument(
-        "--run-id", type=_matching(RUN_ID, "8 to 63 of a-z, 0-9 and -"), metavar="ID", help="name of the run (made up)"
+    what.add_argument("--audio", metavar="FILE", help="clip to transcribe, - for standard input (the bundled sample)")
+    what.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="the model's weights (the image's, or whisper's cache)"
     )
-    made.add_argument(
-        "--target", default=socket.gethostname(), metavar="NAME", help="name of the place (the host's name)"
+    what.add_argument("--checkpoint-sha256", type=_sha256, metavar="HEX", help="what they must hash to")
+    where = made.add_argument_group("where it runs")
+    where.add_argument(
+        "--target", default=socket.gethostname(), type=_name, metavar="NAME", help="the place (the host's name)"
     )
-    made.add_argument("--cpu-model", metavar="NAME", help="name of the CPU, where it cannot be read here")
-    made.add_argument(
-        "--expect-cpus", type=_positive, default=1.0, metavar="CPUS", help="CPU limit that must be in force (1)"
+    where.add_argument("--cpu-model", type=_name, metavar="NAME", help="name of the CPU, where it cannot be read here")
+    where.add_argument(
+        "--expect-cpus", type=_positive, default=1.0, metavar="CPUS", help="CPU limit there should be (1)"
     )
-    made.add_argument("--deadline", type=_positive, metavar="SECONDS", help="give up then")
-    made.add_argument("--progress", choices=("text", "jsonl"), default="text", help="form of standard error (text)")
-    made.add_argument(
-        "--label",
-        action="append",
-        default=[],
-        type=_matching(LABEL, "KEY=VALUE"),
-        metavar="KEY=VALUE",
-        help="kept in the result",
+    where.add_argument("--image-id", type=_name, metavar="ID", help="the image that this runs in, kept in the result")
+    where.add_argument("--deadline", type=_positive, metavar="SECONDS", help="give up after so many seconds")
+    told = made.add_argument_group("what is told")
+    told.add_argument("--run-id", type=_run_id, metavar="ID", help="name of the run (made up)")
+    told.add_argument(
+        "--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept in the result"
     )
-    made.add_argument("--image-id", metavar="ID", help="the image that this runs in, kept in the result")
+    told.add_argument("--progress", choices=("text", "jsonl"), default="text", help="form of standard error (text)")
+    told.add_argument(
+        "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
+    )
+    told.add_argument("--output", type=Path, metavar="FILE", help="write the result there too")
+    told.add_argument("--history", type=Path, metavar="FILE", help="append the result there too, as one line")
     return made
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; gives the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    # Errors of usage come before the options are known, and must have the form that was asked for.
+    # What is wrong with the options is told before they are known, and in the form that was asked for.
     as_json = re.search(r"--progress[= ]jsonl", " ".join(given)) is not None
-    events = EventStream("", as_json=as_json, journal=None)
+    events = EventStream("", as_json=as_json)
     try:
-        options = parser().parse_args(given)
-        settings = _settings(options)
-        events = EventStream(settings.run_id, as_json=as_json, journal=options.journal)
-        output.check_writable(options.output, options.history)
-        result = Run(settings, events).execute()
-        output.write(result, options.output, options.history)
+        with interruptible():
+            options = parser().parse_args(given)
+            settings = _settings(options)
+            events = EventStream(settings.run_id, as_json=as_json, journal=options.journal)
+            if options.deadline is not None:
+                set_deadline(options.deadline)
+            output.check(options.output, options.history)
+            result = Run(settings, events).execute()
+            be_undisturbed()
+            output.write(result, options.output, options.history)
     except BenchmarkError as error:
-        events.emit("error", code=int(error.code), kind=error.kind, message=" ".join(str(error).split()))
-        return error.code
-    json.dump(result, sys.stdout, allow_nan=False)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+        return _fail(events, error)
+    except ModuleNotFoundError as error:
+        return _fail(events, missing_package(error))
+    except Exception as error:
+        return _fail(events, BenchmarkError(ExitCode.INTERNAL, f"internal error: {unexpected(error)}"))
     return ExitCode.DONE
+
+
+def _fail(events: EventStream, error: BenchmarkError) -> int:
+    message = " ".join(str(error).split())
+    if error.code == ExitCode.INTERRUPTED:
+        finished = sum(event["event"] == "iteration" for event in events.events)
+        message += f"; {finished} iterations were finished"
+    events.emit("error", code=int(error.code), kind=error.kind, message=message)
+    return error.code
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -117,23 +125,28 @@ def _settings(options: argparse.Namespace) -> Settings:
         processes=options.processes,
         threads=options.threads,
         warmup=options.warmup,
-        run_id=options.run_id or f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(4)}",
+        run_id=options.run_id or f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{secrets.token_hex(4)}",
         target=options.target,
         audio=options.audio,
         checkpoint=options.checkpoint,
         checkpoint_sha256=options.checkpoint_sha256,
-        cpu_model=options.cpu_model or os.environ.get("BENCH_RUNNER_CPU_MODEL"),
+        cpu_model=options.cpu_model,
         expect_cpus=options.expect_cpus,
-        deadline_seconds=options.deadline,
         labels=dict(label.split("=", 1) for label in options.label),
         image_id=options.image_id,
     )
 
 
-def _count(minimum: int) -> Any:
+def _model(text: str) -> str:
+    if text not in PUBLISHED_SHA256:
+        raise argparse.ArgumentTypeError(f"there is no model {text!r}; take one of {', '.join(PUBLISHED_SHA256)}")
+    return text
+
+
+def _count(minimum: int, maximum: int) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,9}", text) or int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {minimum}")
+        if not re.fullmatch(r"-?[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {minimum} to {maximum}")
         return int(text)
 
     return whole_number
@@ -144,15 +157,23 @@ def _positive(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
+    if not 0 < value <= LARGEST_NUMBER:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
 
 
-def _matching(pattern: re.Pattern[str], description: str) -> Any:
+def _matching(pattern: str, description: str) -> Callable[[str], str]:
     def text_of_that_form(text: str) -> str:
-        if not pattern.fullmatch(text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {description}")
         return text
 
     return text_of_that_form
+
+
+_run_id = _matching(r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]", "8 to 63 of a-z, 0-9 and -, which does not begin or end it")
+_sha256 = _matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
+_name = _matching(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,300}", "1 to 300 printable characters")
+_label = _matching(
+    r"[A-Za-z0-9_./-]{1,63}=[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,200}", "KEY=VALUE of printable characters"
+)

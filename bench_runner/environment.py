@@ -9,6 +9,7 @@ import os
 import platform
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from bench_runner import cgroup
@@ -17,14 +18,21 @@ from bench_runner import cgroup
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 # CPU implementers and parts of arm64, from the kernel's arch/arm64/include/asm/cputype.h.
 ARM_PARTS = {
+    ("0x41", "0xd03"): "Arm Cortex-A53",
+    ("0x41", "0xd08"): "Arm Cortex-A72",
+    ("0x41", "0xd0b"): "Arm Cortex-A76",
     ("0x41", "0xd0c"): "Arm Neoverse-N1",
     ("0x41", "0xd40"): "Arm Neoverse-V1",
     ("0x41", "0xd49"): "Arm Neoverse-N2",
     ("0x41", "0xd4f"): "Arm Neoverse-V2",
+    ("0x41", "0xd84"): "Arm Neoverse-V3",
     ("0x61", "0x000"): "Apple virtual CPU",
+    ("0xc0", "0xac3"): "Ampere-1",
+    ("0xc0", "0xac4"): "Ampere-1A",
 }
 # File systems that a machine boots from and an engine does not give to a container.
 DISK_FILESYSTEMS = {"ext2", "ext3", "ext4", "xfs", "f2fs"}
+MOST_SIBLINGS = 64
 CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -43,11 +51,22 @@ class Isolation:
 
     @property
     def cpu_limit(self) -> float | None:
-        """The limit in CPUs: the quota, or the cpuset where that is tighter and smaller than the machine."""
+        """The limit in CPUs: the quota, or the cpuset where that is tighter and smaller than the machine.
+
+        One CPU is one CPU, also where the machine has no more.
+        """
         limits = [self.quota_cpus] if self.quota_cpus is not None else []
-        if self.mode in ("cpuset", "both") and self.cpuset_cpus is not None:
+        if self.cpuset_cpus is not None and (self.mode in ("cpuset", "both") or self.cpuset_cpus == 1):
             limits.append(float(self.cpuset_cpus))
         return min(limits, default=None)
+
+
+@dataclass(frozen=True)
+class CpuTimes:
+    """CPU seconds since the machine started, over the CPUs of this process; `None` where the kernel keeps none."""
+
+    steal_seconds: float | None
+    demand_seconds: float | None
 
 
 def architecture() -> str:
@@ -90,35 +109,33 @@ def online_cpus(root: Path = Path("/")) -> int:
 def in_container(root: Path = Path("/")) -> bool:
     """Whether this process runs in a container.
 
-    The control group's name says so for sure. The engines' own marks do where the root lies on no disk of its own: a
-    virtual machine whose disk was made from a container image carries them too.
+    A control group named by an engine and a host name file mounted by one say so for sure. The engines' other marks do
+    where the root lies on no disk of its own: a virtual machine whose disk was made from a container image carries them too.
     """
     if re.search(r"docker|kubepods|containerd|libpod|crio", _read(root / "proc/1/cgroup") or ""):
+        return True
+    filesystems = mounted_filesystems(root)
+    if "/etc/hostname" in filesystems or "/etc/hosts" in filesystems:
         return True
     marks = (
         (root / ".dockerenv").exists()
         or (root / "run/.containerenv").exists()
         or "KUBERNETES_SERVICE_HOST" in os.environ
     )
-    return marks and root_filesystem(root) not in DISK_FILESYSTEMS
+    return marks and filesystems.get("/") not in DISK_FILESYSTEMS
 
 
-def root_filesystem(root: Path = Path("/")) -> str | None:
-    """The type of the file system at the root, such as `overlay` or `ext4`."""
+def mounted_filesystems(root: Path = Path("/")) -> dict[str, str]:
+    """Mount point -> type of the file system there, such as `overlay` or `ext4`."""
     lines = (line.split() for line in (_read(root / "proc/self/mounts") or "").splitlines())
-    return next((fields[2] for fields in lines if len(fields) > 2 and fields[1] == "/"), None)
+    return {fields[1]: fields[2] for fields in lines if len(fields) > 2}
 
 
 def thread_siblings(cpuset: str, root: Path = Path("/")) -> dict[str, str] | None:
-    """CPU -> the CPUs of its core, for up to 64 CPUs of the set: a sibling may be busy with somebody else's work."""
-    found: dict[str, str] = {}
-    for part in cpuset.split(","):
-        first, _, last = part.partition("-")
-        for cpu in range(int(first), int(last or first) + 1):
-            text = _read(root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-            if text and len(found) < 64:
-                found[str(cpu)] = text
-    return found or None
+    """CPU -> the CPUs of its core, for the first CPUs of the set: a sibling may be busy with somebody else's work."""
+    topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    found = {str(cpu): _read(root / topology.format(cpu)) for cpu in islice(cgroup.cpus(cpuset), MOST_SIBLINGS)}
+    return {cpu: siblings for cpu, siblings in found.items() if siblings} or None
 
 
 def emulated(root: Path = Path("/")) -> bool:
@@ -141,10 +158,19 @@ def cpu_model(told: str | None, root: Path = Path("/")) -> str:
     return _from_py_cpuinfo() or _field(text, "model name") or _arm_part(text) or f"unknown {architecture()} CPU"
 
 
-def steal_seconds(root: Path = Path("/")) -> float | None:
-    """CPU time that the hypervisor gave to others, over all CPUs, since the machine started (proc(5), 8th figure)."""
-    fields = (_read(root / "proc/stat") or "").partition("\n")[0].split()
-    return int(fields[8]) / CLOCK_TICKS_PER_SECOND if len(fields) > 8 else None
+def cpu_times(root: Path = Path("/")) -> CpuTimes:
+    """What the CPUs of this process did so far (proc(5), /proc/stat: user nice system idle iowait irq softirq steal).
+
+    Steal is time in which a CPU had work and the hypervisor ran somebody else; demand is steal and all time at work.
+    """
+    allowed = {f"cpu{cpu}" for cpu in cgroup.cpus(allowed_cpus(root) or "")}
+    rows = (line.split() for line in (_read(root / "proc/stat") or "").splitlines())
+    ticks = [[int(figure) for figure in row[1:9]] for row in rows if row and row[0] in allowed and len(row) > 8]
+    if not ticks:
+        return CpuTimes(None, None)
+    steal = sum(row[7] for row in ticks)
+    demand = sum(sum(row) - row[3] - row[4] for row in ticks)
+    return CpuTimes(steal / CLOCK_TICKS_PER_SECOND, demand / CLOCK_TICKS_PER_SECOND)
 
 
 def _from_py_cpuinfo() -> str | None:

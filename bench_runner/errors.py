@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 
@@ -32,3 +33,19 @@ class BenchmarkError(Exception):
     def kind(self) -> str:
         """The name of the failure, as events carry it."""
         return self.code.name.lower()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: torch says so with a RuntimeError, the loader of shared objects with an ImportError."""
+    return (
+        isinstance(error, MemoryError)
+        or re.search(r"can(no|')t allocate memory", str(error), re.IGNORECASE) is not None
+    )
+
+
+def missing_package(error: ModuleNotFoundError) -> BenchmarkError:
+    """What to do where a library is not installed."""
+    return BenchmarkError(
+        ExitCode.INTERNAL,
+        f"the Python package {error.name} is missing; use the runner image, or install bench_runner/requirements.in",
+    )

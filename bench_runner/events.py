@@ -9,78 +9,84 @@ journal takes every event, fsynced, so that a killed run can be recovered from i
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from bench_runner import files
 from bench_runner.errors import BenchmarkError, ExitCode
+from bench_runner.wording import duration
+
+Event = dict[str, Any]
 
 
 class EventStream:
-    """Where the events of one run go."""
+    """Where the events of one run go; `events` are those told so far."""
 
-    def __init__(self, run_id: str, *, as_json: bool, journal: Path | None, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, run_id: str, *, as_json: bool, journal: Path | None = None) -> None:
+        self.events: list[Event] = []
         self._run_id = run_id
         self._as_json = as_json
-        self._stream = stream
         self._journal: int | None = None
-        self._journal_path = journal
         if journal is not None:
             try:
-                self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+                self._journal = files.open_to_append(journal)
             except OSError as error:
                 raise BenchmarkError(
                     ExitCode.NOT_WRITABLE,
                     f"cannot write the journal {journal}: {error.strerror}; name another --journal",
                 ) from error
 
-    def emit(self, event: str, **fields: Any) -> None:
-        """Say it: one line, at once."""
-        record = {"event": event, "time": round(time.time(), 3), "run_id": self._run_id, **fields}
-        line = json.dumps(record, ensure_ascii=True, allow_nan=False)
-        if self._journal is not None:
-            self._write_journal(line)
-        text = line if self._as_json else _sentence(event, fields)
+    def emit(self, name: str, /, **fields: Any) -> None:
+        """Tell it: one line, at once."""
+        event = {"event": name, "time": round(time.time(), 3), "run_id": self._run_id, **fields}
+        self.events.append(event)
+        line = json.dumps(event, allow_nan=False)
+        self._write_journal(line)
+        text = line if self._as_json else _sentence(event)
         if text:
-            self._stream.write(text + "\n")
-            self._stream.flush()
+            # Whoever was reading may be gone; the measurement does not depend on it.
+            with contextlib.suppress(OSError):
+                print(text, file=sys.stderr, flush=True)
+
+    def warn(self, code: str, message: str) -> None:
+        """A warning that the result will carry."""
+        self.emit("warning", code=code, message=message)
+
+    def log(self, message: str) -> None:
+        """Something worth knowing now."""
+        self.emit("log", message=message)
 
     def _write_journal(self, line: str) -> None:
-        assert self._journal is not None
+        """Half a journal is no reason to give up a measurement: say so, and go on without it."""
+        if self._journal is None:
+            return
         try:
-            os.write(self._journal, line.encode() + b"\n")
-            os.fsync(self._journal)
+            files.append_line(self._journal, line.encode() + b"\n")
         except OSError as error:
-            raise BenchmarkError(
-                ExitCode.NOT_WRITABLE,
-                f"cannot write the journal {self._journal_path}: {error.strerror}; name another --journal",
-            ) from error
+            self._journal = None
+            self.warn(
+                "journal_incomplete",
+                f"the journal could not be written ({error.strerror}): a killed run cannot be recovered whole; "
+                "make room and run again",
+            )
 
 
-def _sentence(event: str, fields: dict[str, Any]) -> str | None:
+def _sentence(event: Event) -> str | None:
     """The line that people read, or `None` where the event is for programs alone."""
-    match event:
+    match event["event"]:
         case "process":
-            return f"bench_runner: process {fields['process']} of {fields['of']}: {fields['phase']}"
+            return f"bench_runner: process {event['process']} of {event['of']}: {event['phase']}"
         case "iteration":
             return (
-                f"bench_runner: iteration {fields['number']} of {fields['of']}: {fields['wall_ms'] / 1000:.3f} s, "
-                f"mean {fields['mean_ms'] / 1000:.3f} s, {duration(fields['eta_seconds'])} left"
+                f"bench_runner: iteration {event['number']} of {event['of']}: {event['wall_ms'] / 1000:.3f} s, "
+                f"mean {event['mean_ms'] / 1000:.3f} s, {duration(event['eta_seconds'])} left"
             )
-        case "warning" | "log" | "error":
-            kind = "" if event == "log" else f"{event}: "
-            return f"bench_runner: {kind}{fields['message']}"
+        case "log":
+            return f"bench_runner: {event['message']}"
+        case "warning" | "error" as kind:
+            return f"bench_runner: {kind}: {event['message']}"
     return None
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s` or `1 h 5 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -14,6 +14,8 @@ PUBLISHED_SHA256: dict[str, str] = {name: model["sha256"] for name, model in _PU
 # Name of the model -> name of its file: nicknames share the file of the model that they stand for.
 CHECKPOINT_FILE: dict[str, str] = {name: model["file"] for name, model in _PUBLISHED.items()}
 
+# Vocabularies from this size on are multilingual (whisper.model.Whisper.is_multilingual).
+MULTILINGUAL_VOCABULARY = 51865
 # Width, decoder layers, multilingual: enough to tell every model from every other (whisper's model card).
 _SIZES = {
     "tiny": (384, 4),

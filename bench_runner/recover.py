@@ -14,24 +14,34 @@ from typing import Any
 from bench_runner.errors import ExitCode
 from bench_runner.result import assemble
 
-EVENTS = {"start", "facts", "process", "iteration", "warning"}
+USED_EVENTS = {"start", "facts", "process", "iteration", "warning"}
 
 
 def read_events(text: str) -> tuple[list[dict[str, Any]], int]:
-    """The events in a journal, and how many of its lines are none: other output, or torn by the kill."""
-    events, skipped = [], 0
-    for line in text.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            skipped += bool(line.strip())
-            continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
-            if event["event"] in EVENTS:
-                events.append(event)
-        else:
-            skipped += 1
-    return events, skipped
+    """The events of the last run in a journal, and how many lines of it are none: other output, or torn by the kill."""
+    events: list[dict[str, Any]] = []
+    other_lines = 0
+    for line in filter(str.strip, text.split("\n")):
+        event = _event(line)
+        if event is None:
+            other_lines += 1
+        elif event["event"] == "start":
+            events, other_lines = [event], 0
+        elif event["event"] in USED_EVENTS and events and event.get("run_id") == events[0].get("run_id"):
+            events.append(event)
+    return events, other_lines
+
+
+def recover(text: str) -> dict[str, Any]:
+    """The partial result; ValueError where the journal has none."""
+    events, other_lines = read_events(text)
+    if other_lines:
+        message = f"{other_lines} line(s) of the journal were no events and are left out"
+        events.append({"event": "warning", "code": "journal_damaged", "message": message})
+    try:
+        return assemble(events, partial=True)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its events lack what bench_runner writes ({error!r})") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,26 +49,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("journal", metavar="JOURNAL", help="the journal, or - for standard input")
     options = parser.parse_args(arguments)
     try:
-        text = sys.stdin.read() if options.journal == "-" else Path(options.journal).read_text(errors="replace")
-        events, skipped = read_events(text)
-        if skipped:
-            events.append(
-                {
-                    "event": "warning",
-                    "code": "damaged_journal",
-                    "message": f"{skipped} lines of the journal were no events and were left out",
-                }
-            )
-        result = assemble(events, partial=True)
+        journal = sys.stdin.buffer.read() if options.journal == "-" else Path(options.journal).read_bytes()
+        result = recover(journal.decode("utf-8", "replace"))
     except OSError as error:
         print(f"bench_runner: error: cannot read the journal {options.journal}: {error.strerror}", file=sys.stderr)
         return ExitCode.USAGE
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         print(f"bench_runner: error: nothing to recover from {options.journal}: {error}", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    json.dump(result, sys.stdout, allow_nan=False)
-    sys.stdout.write("\n")
+        return ExitCode.USAGE
+    print(json.dumps(result, allow_nan=False))
     return ExitCode.DONE
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from math import fsum
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,7 +19,7 @@ from bench_runner import SCHEMA_VERSION, summary
 
 SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 COLUMNS = ("wall_ms", "cpu_ms", "mel_ms", "encoder_ms", "decoder_ms")
-THROTTLING_COUNTERS = ("periods", "throttled_periods", "throttled_seconds", "steal_seconds")
+QUOTA_COUNTERS = ("periods", "throttled_periods", "throttled_seconds")
 
 
 def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, Any]:
@@ -29,10 +30,10 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
     """
     known: dict[str, Any] = {}
     processes: dict[int, dict[str, Any]] = {}
-    throttling: list[dict[str, Any]] = []
+    counters: list[dict[str, Any]] = []
     warnings: list[dict[str, str]] = []
     for event in events:
-        match event.get("event"):
+        match event["event"]:
             case "start":
                 known = dict(event["result"])
             case "facts":
@@ -47,21 +48,23 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
             case "iteration":
                 for column in COLUMNS:
                     processes[event["process"]][column].append(event[column])
-                throttling.append(event["throttling"])
+                counters.append(event["throttling"])
             case "warning":
                 warnings.append({"code": event["code"], "message": event["message"]})
     measured = [process for process in processes.values() if process["wall_ms"]]
     if not known or not measured:
         raise ValueError("no iteration was finished")
-    return {
+    result = {
         "schema_version": SCHEMA_VERSION,
         "partial": partial,
         **known,
         **_figures(measured, known["audio"]["seconds"]),
         "processes": measured,
-        "throttling": _throttling(throttling, known["isolation"]),
+        "throttling": _throttling(counters, known["isolation"]),
         "warnings": warnings,
     }
+    # For people who look: figures and names first, lists and groups below.
+    return dict(sorted(result.items(), key=lambda item: isinstance(item[1], (dict, list))))
 
 
 def _figures(processes: list[dict[str, Any]], audio_seconds: float) -> dict[str, Any]:
@@ -70,25 +73,27 @@ def _figures(processes: list[dict[str, Any]], audio_seconds: float) -> dict[str,
     avg_latency_ms = fmean(wall_ms)
     return {
         "iterations": len(wall_ms),
-        "avg_latency_ms": avg_latency_ms,
-        "avg_latency_seconds": avg_latency_ms / 1000,
-        "total_time_seconds": sum(wall_ms) / 1000,
-        "rps": 1000 / avg_latency_ms,
-        "real_time_factor": avg_latency_ms / 1000 / audio_seconds,
+        "avg_latency_ms": round(avg_latency_ms, 4),
+        "avg_latency_seconds": round(avg_latency_ms / 1000, 7),
+        "total_time_seconds": round(fsum(wall_ms) / 1000, 7),
+        "rps": round(1000 / avg_latency_ms, 7),
+        "real_time_factor": round(avg_latency_ms / 1000 / audio_seconds, 7),
         "latency_ms": summary.latency_ms(wall_ms),
-        "phases_ms": {phase: fmean(columns[f"{phase}_ms"]) for phase in ("mel", "encoder", "decoder")},
+        "phases_ms": {phase: round(fmean(columns[f"{phase}_ms"]), 4) for phase in ("mel", "encoder", "decoder")},
     }
 
 
-def _throttling(iterations: list[dict[str, Any]], isolation: dict[str, Any]) -> dict[str, Any]:
+def _throttling(counters: list[dict[str, Any]], isolation: dict[str, Any]) -> dict[str, Any]:
     """Counters summed over the timed regions. Without a quota the kernel counts nothing: not applicable, never 0."""
     applicable = isolation["quota_cpus"] is not None
-    counted = THROTTLING_COUNTERS if applicable else ("steal_seconds",)
-    sums: dict[str, Any] = dict.fromkeys(THROTTLING_COUNTERS)
-    for name in counted:
-        values = [iteration[name] for iteration in iterations]
-        sums[name] = None if None in values else sum(values)
-    return {"applicable": applicable, **sums}
+    quota = {name: total(counters, name) if applicable else None for name in QUOTA_COUNTERS}
+    return {"applicable": applicable, **quota, "steal_seconds": total(counters, "steal_seconds")}
+
+
+def total(counters: Iterable[dict[str, Any]], name: str) -> float | None:
+    """The sum of one counter over the iterations, or `None` where the kernel does not keep it."""
+    values = [iteration[name] for iteration in counters]
+    return None if None in values else round(sum(values), 6)
 
 
 def problems(result: dict[str, Any]) -> list[str] | None:

@@ -30,6 +30,10 @@ def describe() -> dict[str, Any]:
             **{name: os.environ.get(name) for name in THREAD_VARIABLES},
         },
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "build": " ".join(torch.__config__.show().split())[:2000],
-        "parallel_info": " ".join(torch.__config__.parallel_info().split())[:2000],
+        "build": _one_line(torch.__config__.show().partition("Build settings:")[0]),
+        "parallel_info": _one_line(torch.__config__.parallel_info()),
     }
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(" -")[:2000]

@@ -16,12 +16,12 @@ PERCENTILE_MINIMUM = {"p90": 64, "p95": 130, "p99": 662}
 def latency_ms(wall_ms: Sequence[float]) -> dict[str, float | None]:
     """Minimum, median, percentiles, maximum and sample standard deviation, in milliseconds."""
     ordered = sorted(wall_ms)
-    figures: dict[str, float | None] = {"min": ordered[0], "median": statistics.median(ordered)}
+    figures: dict[str, float | None] = {"min": ordered[0], "median": round(statistics.median(ordered), 4)}
     for name, minimum in PERCENTILE_MINIMUM.items():
         rank = math.ceil(int(name[1:]) / 100 * len(ordered))
         figures[name] = ordered[rank - 1] if len(ordered) >= minimum else None
     figures["max"] = ordered[-1]
-    figures["stddev"] = statistics.stdev(ordered) if len(ordered) > 1 else None
+    figures["stddev"] = round(statistics.stdev(ordered), 4) if len(ordered) > 1 else None
     return figures
 
 

@@ -4,7 +4,7 @@
 """One process of a run: loads the model, warms up, measures its share of the iterations.
 
 Started by the runner as a fresh Python process. It is told what to do by one JSON line on standard input and answers with
-JSON lines on a pipe of its own; after each it waits for a byte, so that the runner is idle while something is timed.
+JSON lines on a pipe of its own; after each it waits for a line, so that the runner is idle while something is timed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from bench_runner import cgroup, environment
-from bench_runner.errors import BenchmarkError, ExitCode
+from bench_runner.errors import BenchmarkError, ExitCode, is_out_of_memory, missing_package
+from bench_runner.wording import one_line, unexpected
 
 
 class Answers:
     """The pipe to the runner."""
 
     def __init__(self, descriptor: int) -> None:
-        self._pipe: TextIO = os.fdopen(descriptor, "w")
+        self._pipe: BinaryIO = os.fdopen(descriptor, "wb")
 
     def send(self, kind: str, **fields: Any) -> None:
         """Say something and wait until the runner has dealt with it."""
-        self._pipe.write(json.dumps({"kind": kind, **fields}) + "\n")
+        self._pipe.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
         self._pipe.flush()
         if not sys.stdin.readline():
             sys.exit(ExitCode.INTERRUPTED)  # the runner is gone
@@ -37,15 +38,26 @@ class Answers:
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
-    answers = Answers(order["descriptor"])
+    answers = Answers(order["answers"])
     try:
         measure(order, answers)
-    except BenchmarkError as error:
-        answers.send("error", code=error.code, message=str(error))
-    except MemoryError:
-        answers.send(
-            "error", code=ExitCode.OUT_OF_MEMORY, message="no memory left for the model; raise the memory limit"
+    except Exception as error:
+        known = as_benchmark_error(error)
+        answers.send("error", code=known.code, message=str(known))
+
+
+def as_benchmark_error(error: Exception) -> BenchmarkError:
+    """Say in one line what went wrong."""
+    if isinstance(error, BenchmarkError):
+        return error
+    if is_out_of_memory(error):
+        return BenchmarkError(
+            ExitCode.OUT_OF_MEMORY,
+            f"no memory left for the model ({one_line(error) or 'allocation failed'}); raise the memory limit or take a smaller model",
         )
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error)
+    return BenchmarkError(ExitCode.INTERNAL, f"the measuring process failed: {unexpected(error)}")
 
 
 def measure(order: dict[str, Any], answers: Answers) -> None:
@@ -55,12 +67,13 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
     from bench_runner import inference, software
 
     inference.set_thread_pools(order["threads"])
+    samples = np.frombuffer(bytearray(os.pread(order["samples"], order["samples_bytes"], 0)), dtype="<f4")
     started = time.monotonic()
-    samples = np.fromfile(order["samples"], dtype="<f4")
-    job = inference.Inference(Path(order["checkpoint"]), order["model_size"], samples)
+    model = inference.load(Path(order["checkpoint"]), order["model_size"])
     model_load_seconds = round(time.monotonic() - started, 4)
     answers.send("loaded", software=software.describe())
 
+    job = inference.Inference(model, samples)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -80,7 +93,7 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
 
 
 def _counters(group: cgroup.ControlGroup) -> dict[str, float | None]:
-    return {**vars(group.cpu_counters()), "steal_seconds": environment.steal_seconds()}
+    return {**vars(group.cpu_counters()), **vars(environment.cpu_times())}
 
 
 def _difference(after: float | None, before: float | None) -> float | None:

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+PACKAGES = Path(__file__).parents[1]
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """This process's environment with the thread pools' sizes; dynamic resizing of the pools is off."""
+    """This process's environment with the thread pools' sizes, dynamic resizing off, and this package importable."""
+    path = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
     pools = dict.fromkeys(THREAD_VARIABLES, str(threads))
-    return {**os.environ, **pools, "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
+    return {**os.environ, **pools, "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE", "PYTHONPATH": path}

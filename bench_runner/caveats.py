@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the reader of a result must know before trusting it: pure functions from figures to warnings.
+
+Each warning has a stable code for programs and a sentence with the figure and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from bench_runner.checkpoint import Checkpoint
+from bench_runner.environment import Isolation
+from bench_runner.summary import spread_between
+
+# Means of five processes on a quiet machine lay 5.5 % apart at most; beyond that somebody disturbs it.
+SPREAD_LIMIT = 0.05
+STEAL_LIMIT = 0.01
+THROTTLED_LIMIT = 0.10
+
+
+class Warned(NamedTuple):
+    """A warning of the result."""
+
+    code: str
+    message: str
+
+
+def is_isolated(isolation: Isolation, expected_cpus: float) -> bool:
+    """In a container that may use the CPUs asked for and no more."""
+    limit = isolation.cpu_limit
+    return isolation.container and limit is not None and abs(limit - expected_cpus) < 1e-6
+
+
+def of_isolation(isolation: Isolation, expected_cpus: float) -> Iterator[Warned]:
+    """What is wrong with where the run takes place."""
+    if not isolation.container:
+        yield Warned(
+            "not_isolated",
+            "not in a container: the figures may be inaccurate; run it in a container limited to the CPU",
+        )
+    limit = isolation.cpu_limit
+    if limit is None or abs(limit - expected_cpus) >= 1e-6:
+        found = "no CPU limit" if limit is None else f"a CPU limit of {limit:g}"
+        yield Warned(
+            "cpu_limit_mismatch",
+            f"{found} where {expected_cpus:g} is expected: the figures may be inaccurate; "
+            f"limit the container with --cpus={expected_cpus:g}",
+        )
+    if isolation.emulated:
+        yield Warned(
+            "emulated",
+            "the CPU's instructions are emulated: the figures say nothing about it; use an image of its own architecture",
+        )
+
+
+def of_checkpoint(model_size: str, weights: Checkpoint) -> Iterator[Warned]:
+    """Whether the weights are known to be the model's."""
+    if not weights.is_verified:
+        yield Warned(
+            "checkpoint_not_verified",
+            f"{weights.path} is not the file that OpenAI published for {model_size} (its SHA-256 is {weights.sha256}); "
+            "if it is meant, say so with --checkpoint-sha256",
+        )
+
+
+def of_transcripts(different: int) -> Iterator[Warned]:
+    """Whether every iteration did the same work."""
+    if different > 1:
+        yield Warned(
+            "transcript_differs",
+            f"the iterations of one run gave {different} different transcripts: they did not do the same work; run it again",
+        )
+
+
+def of_spread(process_means_ms: Sequence[float]) -> Iterator[Warned]:
+    """Whether the processes of the run agree."""
+    spread = spread_between(process_means_ms)
+    if spread > SPREAD_LIMIT:
+        yield Warned(
+            "noisy",
+            f"the means of the {len(process_means_ms)} processes lie {spread:.1%} apart, from {min(process_means_ms):.0f} "
+            f"to {max(process_means_ms):.0f} ms (mean {fmean(process_means_ms):.0f} ms): other work disturbs the machine; "
+            "quiet it and run again",
+        )
+
+
+def of_steal(steal_seconds: float | None, demand_seconds: float | None) -> Iterator[Warned]:
+    """Whether a hypervisor gave the CPUs to others while they had work."""
+    if steal_seconds is not None and demand_seconds and steal_seconds / demand_seconds > STEAL_LIMIT:
+        yield Warned(
+            "steal",
+            f"the hypervisor kept the CPUs from work for {steal_seconds / demand_seconds:.1%} of the time; "
+            "use a host that is not overcommitted",
+        )
+
+
+def of_throttling(
+    periods: int | None, throttled_periods: int | None, threads: int, cpu_limit: float | None
+) -> Iterator[Warned]:
+    """Whether the quota held back threads that should fit into it: more threads than CPUs are throttled by design."""
+    if not periods or throttled_periods is None or cpu_limit is None or threads > cpu_limit:
+        return
+    share = throttled_periods / periods
+    if share >= THROTTLED_LIMIT:
+        yield Warned(
+            "throttled",
+            f"{share:.0%} of the periods were throttled although {threads} thread(s) fit the limit of {cpu_limit:g} CPU: "
+            "something else runs in the container; see that the benchmark is alone in it",
+        )
