@@ -76,17 +76,16 @@ def connect(engine_url: t.Optional[str], allow_remote: bool = False) -> t.Tuple[
             version = client.version()
             client.api.timeout = REQUEST_TIMEOUT_SECONDS
             return client, describe(client, candidate, version)
-        except (DockerException, RequestException, OSError) as error:
+        except (DockerException, RequestException, OSError, ValueError) as error:
             tried.append(f"{candidate.url} ({candidate.source}: {reason(error)})")
             if client is not None:
                 client.close()
             # What the user named is meant; another engine in its place would be a surprise.
             if candidate.source != "known socket":
                 break
+    looked = f"tried {', '.join(tried)}" if tried else "DOCKER_HOST is not set and none of the known sockets is there"
     hint = START_HINTS.get(platform.system(), "start one")
-    raise EngineError(
-        "no_engine", f"no Docker engine answers on {platform.node()}; tried {', '.join(tried) or 'no socket'}; {hint}"
-    )
+    raise EngineError("no_engine", f"no Docker engine answers on {platform.node()}; {looked}; {hint}")
 
 
 def candidates(engine_url: t.Optional[str]) -> t.Iterator[Candidate]:
@@ -116,7 +115,7 @@ def current_context() -> t.Optional[Candidate]:
         if not name or name == "default":
             return None
         context = ContextAPI.get_context(name)
-    except (DockerException, OSError, ValueError) as error:
+    except Exception as error:  # docker raises no narrower one for a damaged file
         raise EngineError(
             "no_engine", f"the Docker context cannot be read: {reason(error)}; see `docker context ls`"
         ) from error
