@@ -31,16 +31,18 @@ from ._image_parts import (
 )
 
 try:
-    from docker.errors import APIError, BuildError, ImageNotFound
+    from docker.errors import ImageNotFound
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    APIError = BuildError = ImageNotFound = OSError
+    ImageNotFound = OSError
 
 if t.TYPE_CHECKING:
     from ._caller import Caller
 
 NAME = "rightsize-whisper-runner"
 LABEL = "io.rightsize.whisper."
+# What the build itself reads of the runner's source.
+NEEDED_FILES = ("Dockerfile", "models.json", "requirements.lock")
 STEP = re.compile(r"Step (?P<number>\d+)/(?P<of>\d+) : (?P<instruction>.*)")
 TERMINAL_COLOURS = re.compile(r"\x1b\[\d*m")
 # What the builder says itself, between what the commands say.
@@ -75,11 +77,11 @@ class Plan(t.NamedTuple):
 
 def make_plan(client: t.Any, wanted: Wanted) -> Plan:
     """Hash the inputs and look for the image that was made of them."""
+    inputs = {f"bench_runner/{name}": digest for name, digest in package_files(wanted.package).items()}
     models = published_models(wanted.package)["models"]
     if wanted.model not in models:
         raise ImageError("model", f"openai-whisper has no model {wanted.model!r}; it has {', '.join(sorted(models))}")
     base = local_base(client, wanted.base)
-    inputs = {f"bench_runner/{name}": digest for name, digest in package_files(wanted.package).items()}
     inputs.update(
         model=wanted.model,
         platform=wanted.platform,
@@ -101,8 +103,9 @@ def package_files(package: Path) -> t.Dict[str, str]:
         found = {path.name: sha256_of(path) for path in files}
     except OSError as error:
         raise ImageError("source", f"cannot read the runner's source in {package}: {error.strerror}") from error
-    if "Dockerfile" not in found:
-        raise ImageError("source", f"no Dockerfile in {package}, which should be the collection's bench_runner")
+    for name in NEEDED_FILES:
+        if name not in found:
+            raise ImageError("source", f"no {name} in {package}, which should be the collection's bench_runner")
     return found
 
 
@@ -148,7 +151,7 @@ def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tu
         )
         with tempfile.TemporaryDirectory(prefix="rightsize-whisper-context-") as folder:
             context = Path(folder)
-            fill_context(context, wanted.package, wheels, checkpoint)
+            fill_context(context, wanted, plan, wheels, checkpoint)
             image_id = build_context(client, context, wanted, plan, checkpoint, caller)
     image = client.images.get(image_id)
     image.tag(NAME, wanted.model)
@@ -165,11 +168,14 @@ def provide_base(client: t.Any, wanted: Wanted, caller: Caller) -> None:
         bootstrap_base(client, wanted.platform, caller)
 
 
-def fill_context(context: Path, package: Path, wheels: Path, checkpoint: Found) -> None:
-    """Lay out what the Dockerfile copies."""
-    (context / "bench_runner").mkdir()
-    for name in package_files(package):
-        shutil.copy2(package / name, context / "bench_runner" / name)
+def fill_context(context: Path, wanted: Wanted, plan: Plan, wheels: Path, checkpoint: Found) -> None:
+    """Lay out what the Dockerfile copies, which must be what was planned."""
+    package = context / "bench_runner"
+    package.mkdir()
+    for name, digest in package_files(wanted.package).items():
+        shutil.copy2(wanted.package / name, package / name)
+        if plan.inputs.get(f"bench_runner/{name}") != digest or sha256_of(package / name) != digest:
+            raise ImageError("source", f"{wanted.package / name} changed while it was read; run it again")
     shutil.copy2(package / "Dockerfile", context / "Dockerfile")
     shutil.copytree(wheels, context / "wheels")
     (context / "checkpoint").mkdir()
@@ -206,6 +212,7 @@ def build_context(client: t.Any, context: Path, wanted: Wanted, plan: Plan, chec
         started = STEP.match(text)
         if started:
             step = f"step {started['number']} of {started['of']} ({started['instruction'][:60].strip()})"
+            words = ""
             caller.say(f"building, {step}")
         elif text and not text.startswith(BUILDER_CHATTER):
             words = text.splitlines()[-1][:300]

