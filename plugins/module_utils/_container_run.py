@@ -271,6 +271,7 @@ class ContainerRun:
         result["host"] = {
             **(result.get("host") or {}),
             "engine": engine.get("Name"),
+            "engine_id": engine.get("ID"),
             "engine_version": engine.get("ServerVersion"),
             "operating_system": engine.get("OperatingSystem"),
             "kernel": engine.get("KernelVersion"),
