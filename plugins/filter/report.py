@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that makes the report's contents; what it says is in plugin_utils."""
+"""The filter that gathers what the report says; what that is, is in plugin_utils."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import UTILISATION_CEILING, SizingError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import ReportError, make_report
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load, SizingError
 
 
 def report_contents(
     reference: Any,
     candidates: Any,
-    target_rps: float,
-    utilisation_ceiling: float = UTILISATION_CEILING,
-    missing: Sequence[str] = (),
+    target_rps: Any,
+    utilisation_ceiling: Any = DEFAULT_UTILISATION_CEILING,
+    unmeasured: Mapping[str, str] | None = None,
     allow_different_work: bool = False,
 ) -> dict[str, Any]:
     """What the report says of the reference's result and the candidates'."""
-    if not isinstance(reference, Mapping):
-        raise AnsibleFilterError("report_contents: the reference has no result; see why its run failed")
-    if not candidates:
-        raise AnsibleFilterError("report_contents: no candidate has a result; see why their runs failed")
+    if isinstance(candidates, str) or not isinstance(candidates, Sequence):
+        raise AnsibleFilterError(f"report_contents: candidates is a list of results, not {type(candidates).__name__}")
+    for value in (reference, *candidates):
+        if not isinstance(value, Mapping):
+            raise AnsibleFilterError(
+                f"report_contents: a result of the benchmark is a dictionary, not {type(value).__name__}"
+            )
     try:
-        report = make_report(
-            reference, candidates, float(target_rps), float(utilisation_ceiling), missing, allow_different_work
-        )
-    except (SizingError, ValueError) as error:
+        load = Load.of(target_rps, utilisation_ceiling)
+        report = make_report(reference, candidates, load, unmeasured, allow_different_work)
+    except (ReportError, SizingError) as error:
         raise AnsibleFilterError(f"report_contents: {error}") from error
+    # For ansible-core before 2.19, texts that came from a target are marked as never to be templated.
     returned: dict[str, Any] = wrap_var(plain(report))
     return returned
 

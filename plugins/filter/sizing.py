@@ -13,16 +13,16 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import NormalizationError, normalize
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
-    UTILISATION_CEILING,
-    SizingError,
-    peak_memory_bytes,
-    size_cpus,
-)
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load, SizingError, size_cpus
 
 
 def cpu_sizing(
-    target: Any, reference: Any, target_rps: float, utilisation_ceiling: float = UTILISATION_CEILING
+    target: Any,
+    reference: Any,
+    target_rps: Any,
+    utilisation_ceiling: Any = DEFAULT_UTILISATION_CEILING,
+    allow_different_work: bool = False,
 ) -> dict[str, Any]:
     """CPUs, workers and memory for a rate, from a target's result and the reference's."""
     for value in (target, reference):
@@ -31,11 +31,11 @@ def cpu_sizing(
                 f"cpu_sizing: a result of the benchmark is a dictionary, not {type(value).__name__}"
             )
     try:
-        sizing = size_cpus(
-            normalize(reference, target), float(target_rps), peak_memory_bytes(target), float(utilisation_ceiling)
-        )
-    except (NormalizationError, SizingError, TypeError, ValueError) as error:
+        load = Load.of(target_rps, utilisation_ceiling)
+        sizing = size_cpus(normalize(reference, target, allow_different_work), target, load)
+    except (NormalizationError, SizingError) as error:
         raise AnsibleFilterError(f"cpu_sizing: {error}") from error
+    # For ansible-core before 2.19, texts that came from a target are marked as never to be templated.
     returned: dict[str, Any] = wrap_var(plain(sizing))
     return returned
 

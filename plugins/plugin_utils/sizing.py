@@ -2,12 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many CPUs a service needs on the target: the linear figure, and the one to order.
+"""How many CPUs a service needs on a target, for a rate of requests like the one that was measured.
 
-Linear is arithmetic: rate times latency is the load in CPUs (Little's law), and a service that has no more CPUs than load
-is busy all the time, so its queue grows without bound. The recommendation leaves room: the upper end of the ratio's
-interval, a ceiling on utilisation, and whole CPUs, since a Pod of QoS class Guaranteed gets a CPU of its own only in
-whole numbers.
+Linear is the multiplication: rate × mean latency of the reference = reference cores, × ratio = target cores. It is the
+load (Little's law), and a service with as many CPUs as load is always busy, so its queue never empties. The recommended
+figure leaves room, step by step, and `Sizing.steps` says what each step adds:
+
+- the ratio is taken at the upper end of its interval,
+- a worker is busy at most a given share of its time,
+- a worker is a Pod of one whole CPU, as QoS class Guaranteed with a CPU of its own requires.
+
+It promises that the load is carried, and no latency: for percentiles see `queueing`.
 """
 
 from __future__ import annotations
@@ -15,129 +20,211 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import Normalization
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
+    DEFAULT_UTILISATION_CEILING,
+    fewest_workers,
+)
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ROUNDING
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
 
-UTILISATION_CEILING = 0.7
-# Beside the measured peak: what the benchmark does not do, such as receiving requests (KRR's default too).
+CPUS_PER_WORKER = 1
+# Beside the measured peak: what the benchmark does not do, such as receiving requests. (The default of KRR, too.)
 MEMORY_HEADROOM = 0.15
-MEMORY_STEP_BYTES = 64 * 1024**2
-# A load of 7.0000000001 CPUs comes from rounding, not from work.
-ROUNDING = 1e-9
+# Peaks of two runs differ by some MiB; a coarse step keeps the order the same.
+MEMORY_STEP_MIB = 64
+MEBIBYTE = 1024**2
+
+Rule = Literal["linear", "interval", "utilisation_ceiling", "whole_cpus"]
 
 
 class SizingError(ValueError):
-    """A figure that nothing can be sized by; the message is one line for the user."""
+    """What nothing can be sized for, or by; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
-class Sizing:
-    """CPUs, workers and memory for a rate. A worker is one Pod of one CPU that serves one request at a time."""
+class Load:
+    """What to size for: requests per second, and the share of its time that a worker may be busy."""
 
     target_rps: float
-    reference_latency_seconds: float
-    target_latency_seconds: float
+    utilisation_ceiling: float = DEFAULT_UTILISATION_CEILING
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.target_rps) and self.target_rps > 0):
+            raise SizingError(f"the target rate must be a number of requests per second above 0, not {self.target_rps}")
+        if not 0 < self.utilisation_ceiling <= 1:
+            raise SizingError(
+                f"the utilisation ceiling must lie above 0 and be at most 1, not {self.utilisation_ceiling}; "
+                "0.7 leaves room"
+            )
+
+    @classmethod
+    def of(cls, target_rps: object, utilisation_ceiling: object = DEFAULT_UTILISATION_CEILING) -> Load:
+        """The load from what a user typed: `-e benchmark_target_rps=5` is a text."""
+        return cls(_number("the target rate", target_rps), _number("the utilisation ceiling", utilisation_ceiling))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The multiplication, and the same figure on the other way: they must agree, or the ratio is not that of the means."""
+
+    reference_cores: float
+    target_cores: float
+    target_cores_from_latency: float
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """What to order. A worker is a replica of one CPU that serves one request at a time."""
+
     ratio: float
-    ratio_upper: float
-    linear_reference_cpus: float
-    linear_target_cpus: float
-    utilisation_ceiling: float
-    offered_load_cpus: float
+    ratio_is_upper_end: bool
+    offered_load_cores: float
     workers: int
     cpus_per_worker: int
     total_cpus: int
     utilisation: float
-    memory_per_worker_bytes: int | None
-    reasons: tuple[str, ...]
+    memory_per_worker_mib: int | None
+    total_memory_gib: float | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from the linear figure to the recommended one: the cores after it, and how many it adds."""
+
+    rule: Rule
+    cores: float
+    added_cores: float
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """CPUs, workers and memory for a rate, linear and recommended, and every warning of the ratio with its own."""
+
+    load: Load
+    audio_seconds: float
+    reference_latency_seconds: float
+    target_latency_seconds: float
+    linear: Linear
+    recommended: Recommended
+    steps: tuple[Step, ...]
     warnings: tuple[Caveat, ...]
 
 
-def size_cpus(
-    normalization: Normalization,
-    target_rps: float,
-    memory_peak_bytes: int | None = None,
-    utilisation_ceiling: float = UTILISATION_CEILING,
-) -> Sizing:
-    """Size for `target_rps` requests per second of the audio that was measured; raises SizingError."""
-    _check(target_rps, utilisation_ceiling)
-    reference_seconds = normalization.reference.latency_ms.centre / 1000
-    target_seconds = normalization.target.latency_ms.centre / 1000
-    ratio = normalization.ratio.centre
-    upper = normalization.ratio.high or ratio
-    linear_reference = target_rps * reference_seconds
-    linear_target = linear_reference * ratio
-    if not math.isclose(linear_target, target_rps * target_seconds, rel_tol=1e-6):
-        raise SizingError("the ratio is not that of the two latencies; normalize the two results again")
-    offered = linear_reference * upper
-    workers = round_up(offered / utilisation_ceiling)
+def size_cpus(normalization: Normalization, target: Mapping[str, Any], load: Load) -> Sizing:
+    """Size the target, whose result this is, for a load."""
+    try:
+        _check_one_cpu(target)
+        peak_bytes, audio_seconds = target["memory"]["peak_bytes"], target["audio"]["seconds"]
+    except (KeyError, TypeError) as error:
+        raise SizingError(f"this is no result of bench_runner ({error!r}); check it against its schema") from error
+    linear = _linear(normalization, load.target_rps)
+    recommended = _recommended(normalization, linear.reference_cores, load, memory_mib(peak_bytes))
     return Sizing(
-        target_rps=target_rps,
-        reference_latency_seconds=reference_seconds,
-        target_latency_seconds=target_seconds,
-        ratio=ratio,
-        ratio_upper=upper,
-        linear_reference_cpus=linear_reference,
-        linear_target_cpus=linear_target,
-        utilisation_ceiling=utilisation_ceiling,
-        offered_load_cpus=offered,
-        workers=workers,
-        cpus_per_worker=1,
-        total_cpus=workers,
-        utilisation=linear_target / workers,
-        memory_per_worker_bytes=memory_request_bytes(memory_peak_bytes),
-        reasons=tuple(_reasons(ratio, upper, offered, utilisation_ceiling, workers)),
-        warnings=tuple(_warnings(normalization, memory_peak_bytes)),
+        load=load,
+        audio_seconds=audio_seconds,
+        reference_latency_seconds=normalization.reference.latency_ms.centre / 1000,
+        target_latency_seconds=normalization.target.latency_ms.centre / 1000,
+        linear=linear,
+        recommended=recommended,
+        steps=tuple(_steps(linear, recommended, load)),
+        warnings=(*_warnings(normalization, recommended), *normalization.warnings),
     )
 
 
-def memory_request_bytes(peak_bytes: int | None) -> int | None:
-    """The measured peak with headroom, in whole steps of 64 MiB."""
+def memory_mib(peak_bytes: int | None) -> int | None:
+    """Request and limit of a worker: the measured peak and its headroom, in whole steps."""
     if peak_bytes is None:
         return None
-    return round_up(peak_bytes * (1 + MEMORY_HEADROOM) / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES
+    return _round_up(peak_bytes * (1 + MEMORY_HEADROOM) / (MEMORY_STEP_MIB * MEBIBYTE)) * MEMORY_STEP_MIB
 
 
-def round_up(value: float) -> int:
-    """The next whole number, at least 1; one within rounding of a whole number is that number."""
+def _check_one_cpu(target: Mapping[str, Any]) -> None:
+    """Without a limit the ratio is tainted, and is sized with that warning; another limit is another kind of worker."""
+    limit = target["cpu_limit"]
+    if limit is not None and not math.isclose(limit, CPUS_PER_WORKER, rel_tol=1e-6):
+        raise SizingError(
+            f"workers of one CPU cannot be sized by a run that had {limit:g} CPUs; measure with a CPU limit of 1"
+        )
+
+
+def _linear(normalization: Normalization, target_rps: float) -> Linear:
+    reference_cores = target_rps * normalization.reference.latency_ms.centre / 1000
+    linear = Linear(
+        reference_cores=reference_cores,
+        target_cores=reference_cores * normalization.ratio.centre,
+        target_cores_from_latency=target_rps * normalization.target.latency_ms.centre / 1000,
+    )
+    if not math.isfinite(linear.target_cores):
+        raise SizingError(f"a rate of {target_rps:g} requests per second is more than can be computed with")
+    if not math.isclose(linear.target_cores, linear.target_cores_from_latency, rel_tol=ROUNDING):
+        raise SizingError(
+            f"reference cores × ratio is {linear.target_cores:.6g}, but rate × latency of the target is "
+            f"{linear.target_cores_from_latency:.6g}: the ratio is not that of these two latencies; compute it again"
+        )
+    return linear
+
+
+def _recommended(
+    normalization: Normalization, reference_cores: float, load: Load, memory_per_worker_mib: int | None
+) -> Recommended:
+    upper_end = normalization.ratio.high
+    ratio = normalization.ratio.centre if upper_end is None else upper_end
+    offered_load_cores = reference_cores * ratio
+    workers = max(_round_up(offered_load_cores / load.utilisation_ceiling), fewest_workers(offered_load_cores))
+    return Recommended(
+        ratio=ratio,
+        ratio_is_upper_end=upper_end is not None,
+        offered_load_cores=offered_load_cores,
+        workers=workers,
+        cpus_per_worker=CPUS_PER_WORKER,
+        total_cpus=workers * CPUS_PER_WORKER,
+        utilisation=offered_load_cores / workers,
+        memory_per_worker_mib=memory_per_worker_mib,
+        total_memory_gib=None if memory_per_worker_mib is None else workers * memory_per_worker_mib / 1024,
+    )
+
+
+def _steps(linear: Linear, recommended: Recommended, load: Load) -> Iterator[Step]:
+    cores: dict[Rule, float] = {"linear": linear.target_cores}
+    if recommended.ratio_is_upper_end:
+        cores["interval"] = recommended.offered_load_cores
+    cores["utilisation_ceiling"] = recommended.offered_load_cores / load.utilisation_ceiling
+    cores["whole_cpus"] = recommended.total_cpus
+    before = 0.0
+    for rule, after in cores.items():
+        yield Step(rule, after, after - before)
+        before = after
+
+
+def _round_up(value: float) -> int:
+    """The next whole number, at least 1; what exceeds a whole number by rounding alone is that number."""
     return max(1, math.ceil(value * (1 - ROUNDING)))
 
 
-def peak_memory_bytes(result: Mapping[str, Any]) -> int | None:
-    """The peak that a result has measured."""
-    peak = result["memory"]["peak_bytes"]
-    return int(peak) if peak is not None else None
+def _number(name: str, value: object) -> float:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            pass
+    raise SizingError(f"{name} must be a number, not {ascii(value)[:60]}")
 
 
-def _check(target_rps: float, utilisation_ceiling: float) -> None:
-    if not (math.isfinite(target_rps) and target_rps > 0):
-        raise SizingError(f"a rate of {target_rps:g} requests per second cannot be sized for; give one above 0")
-    if not 0 < utilisation_ceiling <= 1:
-        raise SizingError(
-            f"a utilisation ceiling of {utilisation_ceiling:g} is not above 0 and at most 1; 0.7 leaves room"
-        )
-
-
-def _reasons(ratio: float, upper: float, offered: float, ceiling: float, workers: int) -> Iterator[str]:
-    """Why the recommendation is not the linear figure, in the order in which it grows."""
-    if upper > ratio:
-        yield f"the ratio may be as high as {upper:.3f} (upper end of its interval), which makes the load {offered:.2f} CPUs"
-    if ceiling < 1:
-        yield f"workers are kept at most {ceiling:.0%} busy, which takes {offered / ceiling:.2f} CPUs"
-    if workers > offered / ceiling:
-        yield f"a worker is a whole CPU, which makes {workers}"
-
-
-def _warnings(normalization: Normalization, memory_peak_bytes: int | None) -> Iterator[Caveat]:
+def _warnings(normalization: Normalization, recommended: Recommended) -> Iterator[Caveat]:
     if normalization.tainted:
+        yield Caveat(code="tainted_ratio", message="do not order hardware by this ratio: the other warnings say why")
+    if not recommended.ratio_is_upper_end:
         yield Caveat(
-            code="tainted", message="the ratio is tainted (see the warnings): do not order hardware by this sizing"
+            code="point_estimate",
+            message=f"sized by the ratio {recommended.ratio:.3f} itself, since it has no interval whose upper end could "
+            "be taken; measure in 3 processes or more",
         )
-    if normalization.ratio.high is None:
+    if recommended.memory_per_worker_mib is None:
         yield Caveat(
-            code="no_interval",
-            message="the ratio has no interval, so this sizing rests on its point estimate; measure with 3 processes or more",
+            code="memory_unknown",
+            message="the run could not read its memory peak, so no memory is requested and a Pod is not of QoS class "
+            "Guaranteed; set the request and the limit yourself",
         )
-    if memory_peak_bytes is None:
-        yield Caveat(code="no_memory", message="the memory peak was not measured: set the memory request yourself")
