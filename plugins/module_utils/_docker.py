@@ -105,6 +105,15 @@ def candidates(engine_url: t.Optional[str]) -> t.Iterator[Candidate]:
             yield Candidate(f"unix://{path}", "known socket")
 
 
+def is_named(engine_url: t.Optional[str]) -> bool:
+    """Whether an engine is named, so that one installed in its place would not be used."""
+    try:
+        first = next(candidates(engine_url), None)
+    except EngineError:
+        return True
+    return first is not None and first.source != "known socket"
+
+
 def current_context() -> t.Optional[Candidate]:
     """The engine of the chosen Docker context, unless that is the default one."""
     from docker.context import ContextAPI

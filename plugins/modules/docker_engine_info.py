@@ -47,6 +47,10 @@ answers:
   description: Whether there is one.
   returned: always
   type: bool
+named:
+  description: Whether an option, C(DOCKER_HOST) or a Docker context names the engine that must answer.
+  returned: always
+  type: bool
 reason:
   description: Why there is none, and how to start one.
   returned: when none answers
@@ -68,7 +72,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._docker import EngineError, connect
+from ..module_utils._docker import EngineError, connect, is_named
 
 
 def find(engine_url: t.Optional[str], allow_remote: bool, timeout_seconds: float) -> t.Dict[str, t.Any]:
@@ -95,7 +99,7 @@ def main() -> None:
     found = find(module.params["engine_url"], module.params["allow_remote"], module.params["timeout"])
     if found.get("failure") not in (None, "no_engine"):
         module.fail_json(msg=found["reason"], **found)
-    module.exit_json(changed=False, **found)
+    module.exit_json(changed=False, named=is_named(module.params["engine_url"]), **found)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _docker
-from ansible_collections.rightsize.whisper.plugins.module_utils._docker import EngineError, connect, known_sockets
+from ansible_collections.rightsize.whisper.plugins.module_utils._docker import (
+    EngineError,
+    connect,
+    is_named,
+    known_sockets,
+)
 
 Listen = Callable[[str], str]
 
@@ -240,6 +245,18 @@ def test_a_socket_that_may_not_be_opened(home: Path, listen: Listen) -> None:
     url = listen(".docker/run/docker.sock")
     Path(url.removeprefix("unix://")).chmod(0)
     assert "Permission denied" in refused("no_engine", url)
+
+
+def test_whether_an_engine_is_named(home: Path, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_named(None)
+    listen(".docker/run/docker.sock")
+    assert not is_named(None)
+    assert is_named("unix:///x")
+    choose_context(home, "missing")
+    assert is_named(None)
+    choose_context(home, "default")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x")
+    assert is_named(None)
 
 
 @pytest.mark.usefixtures("home")
