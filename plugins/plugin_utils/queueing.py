@@ -112,7 +112,7 @@ def erlang_c(servers: float, load_erlangs: float) -> float:
     position = servers % 1.0
     span = (1 + load_erlangs) ** 2 + load_erlangs
     blocked = 1 - (load_erlangs + 2) / span * position + position**2 / ((1 + load_erlangs) * span)
-    for _ in range(int(servers)):
+    for _unused in range(int(servers)):
         position += 1
         blocked *= load_erlangs
         blocked /= position + blocked

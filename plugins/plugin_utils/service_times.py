@@ -57,8 +57,8 @@ class ServiceTimes:
         if abs(total - 1) > MIX_TOLERANCE:
             raise QueueingError(f"the shares of the service times must sum to 1, not {total:.6g}")
         pairs = sorted(zip(self.samples_seconds, self.shares, strict=True))
-        object.__setattr__(self, "samples_seconds", tuple(float(seconds) for seconds, _ in pairs))
-        object.__setattr__(self, "shares", tuple(share / total for _, share in pairs))
+        object.__setattr__(self, "samples_seconds", tuple(float(seconds) for seconds, _unused in pairs))
+        object.__setattr__(self, "shares", tuple(share / total for _unused, share in pairs))
 
     def __hash__(self) -> int:
         return self._hash

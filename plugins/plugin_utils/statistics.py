@@ -119,7 +119,7 @@ def estimate_ratio(numerator: Sample, denominator: Sample, confidence: float = C
 def spread(sample: Sample) -> Spread:
     """How far iterations differ within a process, and processes from each other."""
     within = [(statistics.variance(process), len(process) - 1) for process in sample.processes if len(process) > 1]
-    freedom = sum(weight for _, weight in within)
+    freedom = sum(weight for _unused, weight in within)
     pooled = math.fsum(variance * weight for variance, weight in within) / freedom if freedom else None
     means = sample.process_means
     return Spread(

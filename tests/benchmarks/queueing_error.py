@@ -78,7 +78,7 @@ def bisected(share_above: Callable[[float], float], share: float, high: float) -
     low = 0.0
     while share_above(high) > share:
         high *= 2
-    for _ in range(40):
+    for _unused in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if share_above(middle) > share else (low, middle)
     return high

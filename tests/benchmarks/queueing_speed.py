@@ -27,7 +27,7 @@ def seconds_taken(times: ServiceTimes, dispatch: Dispatch, dice: random.Random) 
     slowest = times.quantile_seconds(0.99)
     pairs = [
         (dice.uniform(0.1, 30), LatencyObjective(dice.choice((0.9, 0.95, 0.99)), slowest * dice.uniform(1.05, 4)))
-        for _ in range(PAIRS)
+        for _unused in range(PAIRS)
     ]
     started = time.process_time()
     for rate, objective in pairs:
@@ -40,7 +40,7 @@ def main() -> None:
     dispatches: tuple[Dispatch, ...] = ("random", "pooled")
     print(f"{PAIRS} decisions, each with workers by every rule and four percentiles:")
     for count in (50, 250, 1000):
-        regular = [dice.gauss(2.1, 0.06) for _ in range(count)]
+        regular = [dice.gauss(2.1, 0.06) for _unused in range(count)]
         fallback = [service if dice.random() < 0.92 else dice.uniform(6, 20) for service in regular]
         for name, samples in (("regular", regular), ("fallback", fallback)):
             for dispatch in dispatches:

@@ -49,7 +49,7 @@ def test_a_full_disk_stops_no_run(directory: Path) -> None:
 
 def test_a_lease_that_is_touched_holds(directory: Path) -> None:
     with Caller("[here] base:", str(directory), lease_seconds=0.2) as caller:
-        for _ in range(5):
+        for _unused in range(5):
             (directory / "lease").touch()
             caller.pause(0.1)
 

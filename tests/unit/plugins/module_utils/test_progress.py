@@ -110,7 +110,7 @@ def test_a_flood_is_not_kept() -> None:
 
 
 def test_a_line_without_an_end_is_not_kept() -> None:
-    journal = fed(*(b"x" * 65_536 for _ in range(64)))
+    journal = fed(*(b"x" * 65_536 for _unused in range(64)))
     journal.finish()
     assert len(journal.last_words) <= 200
 

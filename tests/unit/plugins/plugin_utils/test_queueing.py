@@ -341,7 +341,7 @@ def test_a_thousand_decisions_take_few_steps(monkeypatch: pytest.MonkeyPatch, di
     """What takes the time is counted: shares computed, groups per share, utilisations solved. None grows with samples."""
     dice = random.Random(7)
     times = ServiceTimes.of(
-        [dice.gauss(2.1, 0.06) if dice.random() < 0.92 else dice.uniform(6, 20) for _ in range(count)]
+        [dice.gauss(2.1, 0.06) if dice.random() < 0.92 else dice.uniform(6, 20) for _unused in range(count)]
     )
     calls = 0
     share_above = ResponseTime.share_above
@@ -353,7 +353,7 @@ def test_a_thousand_decisions_take_few_steps(monkeypatch: pytest.MonkeyPatch, di
 
     monkeypatch.setattr(ResponseTime, "share_above", counted)
     slowest = times.quantile_seconds(0.99)
-    for _ in range(1000):
+    for _unused in range(1000):
         objective = LatencyObjective(dice.choice((0.9, 0.95, 0.99)), slowest * dice.uniform(1.05, 4))
         smallest_workers(dice.uniform(0.1, 30), times, objective, dispatch=dispatch)
     worker: SingleWorker = single_worker(times)

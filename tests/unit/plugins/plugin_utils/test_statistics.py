@@ -143,11 +143,14 @@ def coverage(one_noise: float, other_noise: float, count: int, runs: int = 2000)
 
     def measured(mean: float, noise: float) -> Sample:
         # The mean of a log-normal variable is exp(µ + σ²/2).
-        levels = [mean * math.exp(generator.gauss(0, noise) - noise**2 / 2) for _ in range(count)]
-        return Sample(tuple(tuple(level * generator.lognormvariate(0, 0.02) for _ in range(10)) for level in levels))
+        levels = [mean * math.exp(generator.gauss(0, noise) - noise**2 / 2) for _unused in range(count)]
+        return Sample(
+            tuple(tuple(level * generator.lognormvariate(0, 0.02) for _unused in range(10)) for level in levels)
+        )
 
     covered = [
-        estimate_ratio(measured(2.1, one_noise), measured(1.3, other_noise)).contains(2.1 / 1.3) for _ in range(runs)
+        estimate_ratio(measured(2.1, one_noise), measured(1.3, other_noise)).contains(2.1 / 1.3)
+        for _unused in range(runs)
     ]
     return fmean(map(bool, covered))
 
