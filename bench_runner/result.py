@@ -96,11 +96,17 @@ def total(counters: Iterable[dict[str, Any]], name: str) -> float | None:
     return None if None in values else round(sum(values), 6)
 
 
+def schema() -> dict[str, Any]:
+    """The contract of a result."""
+    document: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    return document
+
+
 def problems(result: dict[str, Any]) -> list[str] | None:
     """What the schema says against a result; `None` where the jsonschema package is missing."""
     try:
         import jsonschema
     except ImportError:
         return None
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
+    validator = jsonschema.Draft202012Validator(schema())
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(result)]

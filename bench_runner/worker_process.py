@@ -22,6 +22,8 @@ from bench_runner.worker_environment import worker_environment
 
 Answer = dict[str, Any]
 
+WORKER = ("-m", "bench_runner.worker")
+
 
 @contextlib.contextmanager
 def shared_samples(samples: bytes) -> Iterator[int]:
@@ -42,7 +44,7 @@ def answers(order: dict[str, Any], samples: int, group: ControlGroup) -> Generat
     reading, writing = os.pipe()
     with tempfile.TemporaryFile("w+", errors="replace") as chatter, os.fdopen(reading, "rb") as pipe:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench_runner.worker"],
+            [sys.executable, *WORKER],
             stdin=subprocess.PIPE,
             stdout=chatter,
             stderr=chatter,

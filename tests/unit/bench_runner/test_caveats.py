@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench_runner import caveats
+from bench_runner.checkpoint import Checkpoint
+from bench_runner.environment import Isolation
+
+
+def isolation(container: bool = True, quota_cpus: float | None = 1.0, emulated: bool = False) -> Isolation:
+    mode = "none" if quota_cpus is None else "quota"
+    return Isolation(container, mode, 2, quota_cpus, "0-7", 8, None, emulated)
+
+
+def codes(found: object) -> list[str]:
+    return [warned.code for warned in found]  # type: ignore[attr-defined]
+
+
+def test_one_cpu_in_a_container_is_isolated() -> None:
+    assert caveats.is_isolated(isolation(), 1)
+    assert not list(caveats.of_isolation(isolation(), 1))
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (isolation(container=False), ["not_isolated"]),
+        (isolation(quota_cpus=2), ["cpu_limit_mismatch"]),
+        (isolation(quota_cpus=None), ["cpu_limit_mismatch"]),
+        (isolation(container=False, quota_cpus=None), ["not_isolated", "cpu_limit_mismatch"]),
+    ],
+)
+def test_what_is_not_isolated(where: Isolation, expected: list[str]) -> None:
+    assert codes(caveats.of_isolation(where, 1)) == expected
+    assert not caveats.is_isolated(where, 1)
+
+
+def test_the_limit_asked_for_may_be_another() -> None:
+    assert caveats.is_isolated(isolation(quota_cpus=0.5), 0.5)
+    assert not caveats.is_isolated(isolation(quota_cpus=0.5), 1)
+
+
+def test_emulation_is_a_warning_of_its_own() -> None:
+    assert codes(caveats.of_isolation(isolation(emulated=True), 1)) == ["emulated"]
+
+
+@pytest.mark.parametrize(("means", "warned"), [([2000, 2050, 2099], False), ([2000, 2110], True), ([2000], False)])
+def test_noise_between_processes(means: list[float], warned: bool) -> None:
+    assert bool(list(caveats.of_spread(means))) is warned
+
+
+def test_noise_is_told_with_its_figures() -> None:
+    (warned,) = caveats.of_spread([2000, 2200])
+    assert "9.5%" in warned.message
+    assert "from 2000 to 2200 ms" in warned.message
+
+
+@pytest.mark.parametrize(
+    ("steal", "demand", "warned"), [(0.9, 100, False), (1.1, 100, True), (None, None, False), (0.0, 0.0, False)]
+)
+def test_steal(steal: float | None, demand: float | None, warned: bool) -> None:
+    assert bool(list(caveats.of_steal(steal, demand))) is warned
+
+
+@pytest.mark.parametrize(
+    ("periods", "throttled", "threads", "cpus", "warned"),
+    [
+        (100, 9, 1, 1.0, False),
+        (100, 10, 1, 1.0, True),
+        (100, 100, 2, 1.0, False),
+        (None, None, 1, None, False),
+        (0, 0, 1, 1.0, False),
+    ],
+    ids=["few", "many", "more threads than CPUs", "no quota", "nothing counted"],
+)
+def test_throttling(periods: int | None, throttled: int | None, threads: int, cpus: float | None, warned: bool) -> None:
+    assert bool(list(caveats.of_throttling(periods, throttled, threads, cpus))) is warned
+
+
+def test_transcripts_must_agree() -> None:
+    assert not list(caveats.of_transcripts(1))
+    assert codes(caveats.of_transcripts(2)) == ["transcript_differs"]
+
+
+def test_a_checkpoint_that_nobody_vouches_for() -> None:
+    weights = Checkpoint(Path("/mine.pt"), "ab" * 32, 1, is_verified=False)
+    (warned,) = caveats.of_checkpoint("base", weights)
+    assert "--checkpoint-sha256" in warned.message
