@@ -81,14 +81,14 @@ def report(path: Path, count: int) -> None:
                 history.read(run_id)
             return len(history.newest(50)) + len(history.newest(50, target="target_7", model_size="base"))
 
-    seconds, _, _ = measured(look)
+    seconds, _bytes, _answer = measured(look)
     index_size = path.with_name(f".{path.name}.index").stat().st_size
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(
         f"first look, which builds the index: {seconds:.1f} s; index {index_size / 1e6:.0f} MB, peak memory {peak_mb:.0f} MB"
     )
 
-    seconds, look_bytes, _ = measured(look)
+    seconds, look_bytes, _answer = measured(look)
     print(
         f"what a report needs (two results, two lists of 50): {1000 * seconds:.1f} ms, {look_bytes / 1000:.0f} kB read"
     )
@@ -105,8 +105,8 @@ def report(path: Path, count: int) -> None:
                 history.append(record)
 
         appends.append(measured(append)[:2])
-    milliseconds = [1000 * seconds for seconds, _ in appends]
-    append_bytes = max(read for _, read in appends)
+    milliseconds = [1000 * seconds for seconds, _bytes in appends]
+    append_bytes = max(read for _seconds, read in appends)
     print(
         f"append, validation included: median {statistics.median(milliseconds):.1f} ms, "
         f"worst of {APPENDS} {max(milliseconds):.1f} ms, {append_bytes / 1000:.0f} kB read"

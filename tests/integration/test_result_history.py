@@ -70,7 +70,7 @@ def test_results_are_appended_once_and_read_back(path: Path, tmp_path: Path, pla
 
 def test_in_check_mode_nothing_is_written(path: Path, tmp_path: Path, play: Play) -> None:
     mac, given = mac_m4(), tmp_path / "given"
-    new, _, known, newer, bad = ask(
+    new, _kept, known, newer, bad = ask(
         play,
         tmp_path / "answers",
         appending(path, mac, given, check_mode=True),
@@ -98,7 +98,7 @@ def test_texts_from_a_target_are_data(path: Path, tmp_path: Path, play: Play) ->
             "normalization": "{{ answer_2.results[0] | rightsize.whisper.normalization_ratio(answer_2.results[1]) }}",
         },
     }
-    appended, _, read, stored = ask(
+    appended, _other, read, stored = ask(
         play,
         tmp_path / "answers",
         appending(path, hostile, tmp_path / "given", diff=True),

@@ -176,8 +176,8 @@ def test_damaged_lines_are_skipped_and_told_with_their_place(path: Path) -> None
     }
     path.write_bytes(record(1).line + b"\n" + b"".join(line + b"\n" for line in lines) + record(2).line)
     found = damaged(path)
-    assert [number for number, _ in found] == list(range(3, 3 + len(lines)))
-    for (_, reason), expected in zip(found, lines.values(), strict=True):
+    assert [number for number, _reason in found] == list(range(3, 3 + len(lines)))
+    for (_line, reason), expected in zip(found, lines.values(), strict=True):
         assert expected in reason
     assert listed(path) == ["run-00000001", "run-00000002"]
     content = path.read_bytes()

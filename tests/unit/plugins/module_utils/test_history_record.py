@@ -124,7 +124,7 @@ def test_a_missing_key_is_named() -> None:
 
 def test_an_abyss_is_refused() -> None:
     abyss: list[Any] = []
-    for _ in range(100_000):
+    for _level in range(100_000):
         abyss = [abyss]
     assert "cannot be written as JSON" in refusal(mac_m4(host={"abyss": abyss}))
 
