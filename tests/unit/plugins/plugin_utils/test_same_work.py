@@ -66,7 +66,7 @@ def test_rounding_is_equivalent_work(text: str, tokens: int, error_rate: float, 
     found = compare_work(reference, target)
     assert (found.verdict, found.word_error_rate) == ("equivalent", pytest.approx(error_rate))
     assert found.token_difference == pytest.approx(token_difference)
-    assert compare_work(target, reference) == found
+    assert compare_work(reference=target, target=reference) == found
 
 
 @pytest.mark.parametrize(
