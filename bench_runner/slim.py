@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run in the image's build: `python3 slim.py FOLDER` removes what inference never touches from installed packages.
 
-The build proves afterwards that an inference still works. Runs without this package, before anything is importable.
+The build proves afterwards that an inference still works. Stands alone: it runs before this package is there.
 """
 
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -31,26 +32,69 @@ REMOVED = {
     "bin": "command-line programs of the packages",
     "share": "manual pages",
 }
-# What the build itself needs: the modules that every run imports leave their byte code here, once for all images.
+# What every run imports leaves its byte code here, once for all models.
 IMPORTED = "import torch, whisper, soundfile, soxr, jsonschema, cpuinfo.cpuinfo"
+
+ELF_64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
+# Offsets and formats of what is read and written, from elf(5): Elf64_Ehdr and Elf64_Phdr.
+SEGMENT_TABLE = (32, "<Q")
+SEGMENT_SIZE_AND_COUNT = (54, "<HH")
+SECTION_TABLE = slice(40, 48)
+SECTION_COUNT_AND_NAMES = slice(60, 64)
+SEGMENT_OFFSET = (8, "<Q")
+SEGMENT_FILE_SIZE = (32, "<Q")
 
 
 def main(folder: Path) -> None:
     before = size(folder)
+    remove(folder)
+    for library in folder.rglob("*.so*"):
+        if library.is_file() and not library.is_symlink():
+            strip(library)
+    environment = {"PYTHONPATH": str(folder), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", IMPORTED], env=environment, check=True)
+    print(f"packages: {before / 1e6:.0f} MB before, {size(folder) / 1e6:.0f} MB after")
+
+
+def remove(folder: Path) -> None:
+    """Delete what REMOVED lists."""
     for pattern in REMOVED:
         for path in sorted(folder.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-    subprocess.run(
-        [sys.executable, "-c", IMPORTED], env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}, check=True
-    )
-    print(f"packages: {before / 1e6:.0f} MB before, {size(folder) / 1e6:.0f} MB after")
+
+
+def strip(library: Path) -> None:
+    """Cut off what lies behind the last segment of an ELF file: symbols and sections, which only debuggers read.
+
+    The program `strip` does the same and is not in the base image; the loader maps segments and knows no sections.
+    """
+    with library.open("r+b") as file:
+        header = bytearray(file.read(64))
+        if not header.startswith(ELF_64_LITTLE_ENDIAN):
+            return
+        (table,) = _field(header, SEGMENT_TABLE)
+        segment_size, count = _field(header, SEGMENT_SIZE_AND_COUNT)
+        file.seek(table)
+        segments = [file.read(segment_size) for _number in range(count)]
+        ends = [_field(segment, SEGMENT_OFFSET)[0] + _field(segment, SEGMENT_FILE_SIZE)[0] for segment in segments]
+        header[SECTION_TABLE] = bytes(8)
+        header[SECTION_COUNT_AND_NAMES] = bytes(4)
+        file.seek(0)
+        file.write(header)
+        file.truncate(max([*ends, table + segment_size * count]))
 
 
 def size(folder: Path) -> int:
+    """The bytes in all files below."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def _field(record: bytes | bytearray, place: tuple[int, str]) -> tuple[int, ...]:
+    offset, layout = place
+    return struct.unpack_from(layout, record, offset)
 
 
 if __name__ == "__main__":

@@ -2,33 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runner image: whether it has to be built, and the build."""
+"""The runner image: what it is made of, by hash, and whether an engine has it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import re
-import shutil
-import tempfile
+import tarfile
 import typing as t
 from pathlib import Path
 
-from ._image_parts import (
-    Found,
-    ImageError,
-    bootstrap_base,
-    collect_wheels,
-    local_base,
-    locate_checkpoint,
-    published_models,
-    pull_base,
-    registry_answers,
-    sha256_of,
-    verified,
-    wait_for_lock,
-)
+from ._docker import ARCHITECTURES
+from ._image_base import Base, find_base
+from ._image_checkpoint import Checkpoint, given_checkpoint
+from ._image_tools import ImageError, one_line
 
 try:
     from docker.errors import ImageNotFound
@@ -36,87 +24,105 @@ except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
     ImageNotFound = OSError
 
-if t.TYPE_CHECKING:
-    from ._caller import Caller
-
 NAME = "rightsize-whisper-runner"
 LABEL = "io.rightsize.whisper."
-# What the build itself reads of the runner's source.
-NEEDED_FILES = ("Dockerfile", "models.json", "requirements.lock")
-STEP = re.compile(r"Step (?P<number>\d+)/(?P<of>\d+) : (?P<instruction>.*)")
-TERMINAL_COLOURS = re.compile(r"\x1b\[\d*m")
-# What the builder says itself, between what the commands say.
-BUILDER_CHATTER = ("--->", "Removing intermediate container")
+# Architecture -> the engine's word for it.
 PLATFORMS = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 class Wanted(t.NamedTuple):
     """What image is asked for."""
 
-    package: Path
+    files: t.Dict[str, bytes]
     model: str
     base: str
     platform: str
-    checkpoint: t.Optional[Path]
-    checkpoint_sha256: t.Optional[str]
+    is_foreign: bool
+    checkpoint: t.Optional[Checkpoint]
     cache: Path
     extra_index: str
 
 
 class Plan(t.NamedTuple):
-    """What it would be made of, by hash, and the image that is there already, if it is."""
+    """What it would be made of, and the image that was made of the same, where there is one."""
 
     inputs: t.Dict[str, str]
-    image: t.Optional[t.Any]
-    base: t.Optional[t.Tuple[str, str]]
+    base: t.Optional[Base]
+    image: t.Any = None
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(json.dumps(self.inputs, sort_keys=True).encode()).hexdigest()
 
 
-def make_plan(client: t.Any, wanted: Wanted) -> Plan:
-    """Hash the inputs and look for the image that was made of them."""
-    inputs = {f"bench_runner/{name}": digest for name, digest in package_files(wanted.package).items()}
-    models = published_models(wanted.package)["models"]
-    if wanted.model not in models:
-        raise ImageError("model", f"openai-whisper has no model {wanted.model!r}; it has {', '.join(sorted(models))}")
-    base = local_base(client, wanted.base)
-    inputs.update(
-        model=wanted.model,
-        platform=wanted.platform,
-        base=base[0] if base else "none yet",
-        checkpoint=sha256_of(verified(wanted.checkpoint, wanted.checkpoint_sha256))
-        if wanted.checkpoint
-        else "as published",
+def wanted_image(options: t.Dict[str, t.Any], architecture: str) -> Wanted:
+    """What the module's options ask for on an engine of this architecture, checked as far as that needs no engine."""
+    files = read_source(Path(options["source"]))
+    models = published_models(files)["models"]
+    if options["model"] not in models:
+        raise ImageError(
+            "model", f"openai-whisper has no model {options['model']!r}; it has {', '.join(sorted(models))}"
+        )
+    own_platform = PLATFORMS.get(architecture)
+    platform = options["platform"] or own_platform
+    if platform is None:
+        raise ImageError("platform", f"the engine runs on {architecture}, for which no wheels are locked")
+    checkpoint = options["checkpoint"]
+    return Wanted(
+        files=files,
+        model=options["model"],
+        base=options["base"],
+        platform=platform,
+        is_foreign=platform != own_platform,
+        checkpoint=given_checkpoint(Path(checkpoint), options["checkpoint_sha256"]) if checkpoint else None,
+        cache=Path(options["cache_dir"]),
+        extra_index=options["extra_index_url"],
     )
-    plan = Plan(inputs, None, base)
-    with contextlib.suppress(ImageNotFound):
-        plan = plan._replace(image=client.images.get(tag(wanted, plan)))
-    return plan
 
 
-def package_files(package: Path) -> t.Dict[str, str]:
-    """The hash of every file that goes into the image or says how it is built."""
+def read_source(archive: Path) -> t.Dict[str, bytes]:
+    """The files of bench_runner, by name, from the archive that the action plugin brought."""
     try:
-        files = sorted(path for path in package.iterdir() if path.is_file() and not path.name.startswith("."))
-        found = {path.name: sha256_of(path) for path in files}
-    except OSError as error:
-        raise ImageError("source", f"cannot read the runner's source in {package}: {error.strerror}") from error
-    for name in NEEDED_FILES:
-        if name not in found:
-            raise ImageError("source", f"no {name} in {package}, which should be the collection's bench_runner")
+        with tarfile.open(archive) as tar:
+            files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+            found = {name: file.read() for name, file in files.items() if file is not None}
+    except (OSError, tarfile.TarError) as error:
+        raise ImageError("source", f"cannot read the runner's source in {archive}: {one_line(error)}") from error
+    missing = sorted({"Dockerfile", "requirements.lock", "models.json"} - set(found))
+    if missing:
+        raise ImageError("source", f"the runner's source has no {' and no '.join(missing)}")
     return found
 
 
-def tag(wanted: Wanted, plan: Plan) -> str:
+def published_models(files: t.Dict[str, bytes]) -> t.Dict[str, t.Any]:
+    """What openai-whisper publishes, from the package's own table."""
+    return t.cast(t.Dict[str, t.Any], json.loads(files["models.json"]))
+
+
+def make_plan(client: t.Any, wanted: Wanted) -> Plan:
+    """Hash the inputs and look for the image that was made of them."""
+    base = find_base(client, wanted.base, wanted.platform)
+    plan = Plan(hash_inputs(wanted, base), base)
+    with contextlib.suppress(ImageNotFound):
+        plan = plan._replace(image=client.images.get(image_name(wanted, plan)))
+    return plan
+
+
+def hash_inputs(wanted: Wanted, base: t.Optional[Base]) -> t.Dict[str, str]:
+    """The identity of everything that the image depends on."""
+    inputs = {f"bench_runner/{name}": hashlib.sha256(data).hexdigest() for name, data in wanted.files.items()}
+    return {
+        **inputs,
+        "model": wanted.model,
+        "platform": wanted.platform,
+        "base": base.id if base else f"{wanted.base}, which is not there yet",
+        "checkpoint": wanted.checkpoint.sha256 if wanted.checkpoint else "as published",
+    }
+
+
+def image_name(wanted: Wanted, plan: Plan) -> str:
     """The name of the image: the model, and what it is made of."""
     return f"{NAME}:{wanted.model}-{plan.sha256[:12]}"
-
-
-def needs_debootstrap(client: t.Any, wanted: Wanted, plan: Plan) -> bool:
-    """Whether the base has to be made from Debian's packages."""
-    return plan.base is None and not registry_answers(client, wanted.base)
 
 
 def changed_inputs(client: t.Any, wanted: Wanted, plan: Plan) -> t.Dict[str, t.Dict[str, str]]:
@@ -132,110 +138,20 @@ def changed_inputs(client: t.Any, wanted: Wanted, plan: Plan) -> t.Dict[str, t.D
     }
 
 
-def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tuple[Plan, bool]:
-    """The image, made if it is not there; whether it was made."""
-    lock = Path(tempfile.gettempdir()) / f"{NAME}-{hashlib.sha256(engine_id.encode()).hexdigest()[:16]}.lock"
-    with lock.open("a") as file:
-        wait_for_lock(file, caller)
-        plan = make_plan(client, wanted)
-        if plan.image is not None:
-            return plan, False
-        if plan.base is None:
-            provide_base(client, wanted, caller)
-            plan = make_plan(client, wanted)
-        caller.say("collecting the wheels")
-        wheels = collect_wheels(wanted.package, wanted.cache, wanted.platform, wanted.extra_index, caller)
-        caller.say("looking for the checkpoint")
-        checkpoint = locate_checkpoint(
-            wanted.package, wanted.model, wanted.checkpoint, wanted.checkpoint_sha256, wanted.cache, caller
-        )
-        with tempfile.TemporaryDirectory(prefix="rightsize-whisper-context-") as folder:
-            context = Path(folder)
-            fill_context(context, wanted, plan, wheels, checkpoint)
-            image_id = build_context(client, context, wanted, plan, checkpoint, caller)
-    image = client.images.get(image_id)
-    image.tag(NAME, wanted.model)
-    return plan._replace(image=image), True
-
-
-def provide_base(client: t.Any, wanted: Wanted, caller: Caller) -> None:
-    """Pull the base image, or make it where no registry answers."""
-    if registry_answers(client, wanted.base):
-        caller.say(f"pulling the base image {wanted.base}")
-        pull_base(client, wanted.base, wanted.platform)
-    else:
-        caller.say("no registry answers: making the base image from Debian's packages")
-        bootstrap_base(client, wanted.platform, caller)
-
-
-def fill_context(context: Path, wanted: Wanted, plan: Plan, wheels: Path, checkpoint: Found) -> None:
-    """Lay out what the Dockerfile copies, which must be what was planned."""
-    package = context / "bench_runner"
-    package.mkdir()
-    for name, digest in package_files(wanted.package).items():
-        shutil.copy2(wanted.package / name, package / name)
-        if plan.inputs.get(f"bench_runner/{name}") != digest or sha256_of(package / name) != digest:
-            raise ImageError("source", f"{wanted.package / name} changed while it was read; run it again")
-    shutil.copy2(package / "Dockerfile", context / "Dockerfile")
-    shutil.copytree(wheels, context / "wheels")
-    (context / "checkpoint").mkdir()
-    is_checkpoint = checkpoint.source == "file" or checkpoint.path.suffix == ".pt"
-    shutil.copyfile(checkpoint.path, context / "checkpoint" / ("model.pt" if is_checkpoint else "model.bin"))
-
-
-def build_context(client: t.Any, context: Path, wanted: Wanted, plan: Plan, checkpoint: Found, caller: Caller) -> str:
-    """Have the engine build it; the image's id, or an ImageError with the step that failed and its last words."""
-    assert plan.base is not None
-    labels = {
-        f"{LABEL}inputs": plan.sha256,
-        f"{LABEL}input-hashes": json.dumps(plan.inputs, sort_keys=True),
-        f"{LABEL}model": wanted.model,
-        f"{LABEL}checkpoint-source": checkpoint.source,
-        f"{LABEL}base": plan.base[1],
-    }
-    is_foreign = PLATFORMS.get(client.info()["Architecture"].replace("aarch64", "arm64")) != wanted.platform
-    stream = client.api.build(
-        path=str(context),
-        tag=tag(wanted, plan),
-        buildargs={"BASE": plan.base[0], "MODEL": wanted.model},
-        labels=labels,
-        network_mode="none",
-        platform=f"linux/{wanted.platform}" if is_foreign else None,
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    step, words, image_id = "the first step", "", ""
-    for event in stream:
-        caller.check()
-        text = TERMINAL_COLOURS.sub("", str(event.get("stream", ""))).strip()
-        started = STEP.match(text)
-        if started:
-            step = f"step {started['number']} of {started['of']} ({started['instruction'][:60].strip()})"
-            words = ""
-            caller.say(f"building, {step}")
-        elif text and not text.startswith(BUILDER_CHATTER):
-            words = text.splitlines()[-1][:300]
-        if "aux" in event:
-            image_id = event["aux"].get("ID", image_id)
-        if "error" in event:
-            raise ImageError("build", f"the image's build failed at {step}: {words or event['error']}")
-    if not image_id:
-        raise ImageError("build", f"the engine ended the build after {step} without an image")
-    return image_id
-
-
 def describe(wanted: Wanted, plan: Plan) -> t.Dict[str, t.Any]:
     """The image, for whoever uses it next."""
-    assert plan.image is not None
-    labels = plan.image.labels
+    labels, attributes = plan.image.labels, plan.image.attrs
     return {
         "id": plan.image.id,
-        "name": tag(wanted, plan),
-        "architecture": {"amd64": "x86_64"}.get(plan.image.attrs["Architecture"], plan.image.attrs["Architecture"]),
-        "size_bytes": plan.image.attrs["Size"],
+        "name": image_name(wanted, plan),
+        "tags": plan.image.tags,
+        "architecture": ARCHITECTURES.get(attributes["Architecture"], attributes["Architecture"]),
+        "size_bytes": attributes["Size"],
         "model": wanted.model,
         "inputs_sha256": plan.sha256,
-        "checkpoint_source": labels.get(f"{LABEL}checkpoint-source"),
-        "base_source": labels.get(f"{LABEL}base"),
+        "checkpoint": {
+            "sha256": labels.get(f"{LABEL}checkpoint-sha256"),
+            "source": labels.get(f"{LABEL}checkpoint-source"),
+        },
+        "base": {"name": labels.get(f"{LABEL}base"), "source": labels.get(f"{LABEL}base-source")},
     }

@@ -17,7 +17,9 @@ description:
     and installed without network inside the build.
   - The checkpoint comes from the first of these that has it. O(checkpoint), the cache, OpenAI's host, and for the model
     V(base) packages of the Python index that hold a published conversion. Each is verified by its SHA-256.
-  - The base image is O(base). Where its registry does not answer, one is made from Debian's packages with debootstrap.
+  - The base image is O(base). Where no registry answers for it, one is made from Debian's packages with debootstrap, and
+    used in its place until O(base) is on the engine. RV(image.base) says which it was.
+  - Waits while a run measures on the engine.
 attributes:
   check_mode:
     support: full
@@ -30,9 +32,8 @@ requirements:
   - pip, for the Python that runs the module
 options:
   source:
-    description: The collection's folder C(bench_runner) on this host.
+    description: The runner's source, which the action plugin brings to this host from the collection's folder C(bench_runner).
     type: path
-    required: true
   model:
     description: The openai-whisper model to put into the image.
     type: str
@@ -40,7 +41,7 @@ options:
   base:
     description: The base image, with Python 3.11 as C(python3).
     type: str
-    default: python:3.11-slim-bookworm
+    default: python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
   checkpoint:
     description: A checkpoint in OpenAI's layout on this host, in place of the published one.
     type: path
@@ -80,12 +81,10 @@ seealso:
 EXAMPLES = r"""
 - name: Build the image with the base model
   rightsize.whisper.runner_image:
-    source: /opt/rightsize/bench_runner
     model: base
 
 - name: Build one with weights of our own
   rightsize.whisper.runner_image:
-    source: /opt/rightsize/bench_runner
     model: small
     checkpoint: /srv/models/small.pt
     checkpoint_sha256: 9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794
@@ -116,13 +115,33 @@ image:
     inputs_sha256:
       description: The hash of everything that it was made of.
       type: str
-    checkpoint_source:
-      description: Where the checkpoint came from.
-      type: str
-      sample: OpenAI's host
-    base_source:
-      description: Where the base image came from, V(registry) or V(debootstrap).
-      type: str
+    tags:
+      description: All names of the image.
+      type: list
+      elements: str
+    checkpoint:
+      description: The weights inside.
+      type: dict
+      contains:
+        sha256:
+          description: The hash of the checkpoint.
+          type: str
+        source:
+          description: Where it came from.
+          type: str
+          sample: OpenAI's host
+    base:
+      description: What it was built on.
+      type: dict
+      contains:
+        name:
+          description: The base image that was asked for.
+          type: str
+        source:
+          description:
+            - V(registry) where it was pulled, V(engine) where it was built or loaded there, V(debootstrap) where another
+              one was made from Debian's packages since no registry answered.
+          type: str
 needs_debootstrap:
   description: Whether the base image has to be made with debootstrap.
   returned: check mode
@@ -133,34 +152,30 @@ engine:
   type: dict
 failure:
   description:
-    - Why there is no image, in a word that stays the same. V(no_engine), V(model), V(source), V(base), V(wheels),
-      V(checkpoint), V(build), V(interrupted), V(lease_lost).
+    - Why there is no image, in a word that stays the same. V(no_engine), V(remote_engine), V(model), V(platform), V(source),
+      V(base), V(wheels), V(checkpoint), V(build), V(engine_error), V(engine_lost), V(storage), V(interrupted), V(lease_lost).
   returned: failure
   type: str
 """
 
 import typing as t
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._caller import Abandoned, Caller
 from ..module_utils._docker import EngineError, connect
-from ..module_utils._image import (
-    PLATFORMS,
-    Wanted,
-    build,
-    changed_inputs,
-    describe,
-    make_plan,
-    needs_debootstrap,
-)
-from ..module_utils._image_parts import ImageError
+from ..module_utils._image import changed_inputs, describe, make_plan, wanted_image
+from ..module_utils._image_base import registry_answers
+from ..module_utils._image_build import build, image_faults
+from ..module_utils._image_tools import ImageError
 
 ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
-    "source": {"type": "path", "required": True},
+    "source": {"type": "path"},
     "model": {"type": "str", "default": "base"},
-    "base": {"type": "str", "default": "python:3.11-slim-bookworm"},
+    "base": {
+        "type": "str",
+        "default": "python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d",
+    },
     "checkpoint": {"type": "path"},
     "checkpoint_sha256": {"type": "str"},
     "platform": {"type": "str", "choices": ["amd64", "arm64"]},
@@ -173,18 +188,22 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 
 
-def wanted_image(options: t.Dict[str, t.Any], architecture: str) -> Wanted:
-    """What the options ask for."""
-    return Wanted(
-        package=Path(options["source"]),
-        model=options["model"],
-        base=options["base"],
-        platform=options["platform"] or PLATFORMS.get(architecture, architecture),
-        checkpoint=Path(options["checkpoint"]) if options["checkpoint"] else None,
-        checkpoint_sha256=options["checkpoint_sha256"] or None,
-        cache=Path(options["cache_dir"]),
-        extra_index=options["extra_index_url"],
-    )
+def provide(options: t.Dict[str, t.Any], check_mode: bool, caller: Caller, answer: t.Dict[str, t.Any]) -> None:
+    """Fill the module's answer; what is known of the engine stays in it where the image fails."""
+    client, engine = connect(options["engine_url"], options["allow_remote"])
+    answer["engine"] = engine
+    with image_faults():
+        wanted = wanted_image(options, engine["architecture"])
+        plan = make_plan(client, wanted)
+        answer["changed"] = plan.image is None
+        if plan.image is None:
+            answer["diff"] = changed_inputs(client, wanted, plan)
+        if check_mode:
+            answer["needs_debootstrap"] = plan.base is None and not registry_answers(client, wanted.base)
+        elif plan.image is None:
+            plan, answer["changed"] = build(client, engine["id"], wanted, caller)
+        if plan.image is not None:
+            answer["image"] = describe(wanted, plan)
 
 
 def main() -> None:
@@ -193,20 +212,9 @@ def main() -> None:
     answer: t.Dict[str, t.Any] = {"changed": False}
     try:
         with Caller(f"[image] {options['model']}:", options["progress_dir"], options["lease_seconds"]) as caller:
-            client, answer["engine"] = connect(options["engine_url"], options["allow_remote"])
-            wanted = wanted_image(options, answer["engine"]["architecture"])
-            plan = make_plan(client, wanted)
-            answer["changed"] = plan.image is None
-            if plan.image is None:
-                answer["diff"] = changed_inputs(client, wanted, plan)
-            if module.check_mode:
-                answer["needs_debootstrap"] = plan.image is None and needs_debootstrap(client, wanted, plan)
-            else:
-                plan, answer["changed"] = build(client, answer["engine"]["id"], wanted, caller)
-        if plan.image is not None:
-            answer["image"] = describe(wanted, plan)
+            provide(options, module.check_mode, caller, answer)
     except (Abandoned, EngineError, ImageError) as error:
-        module.fail_json(failure=error.kind, msg=str(error), **answer)
+        module.fail_json(failure=error.kind, msg=str(error), **{**answer, "changed": False})
     module.exit_json(**answer)
 
 

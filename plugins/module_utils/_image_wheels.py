@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The packages of the runner image: wheels for its platform, collected on this machine against the lock's hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import typing as t
+import zipfile
+from pathlib import Path
+
+from ._image_tools import ImageError, pip, run, sha256_of
+
+if t.TYPE_CHECKING:
+    from ._caller import Caller
+
+PYTHON_VERSION = "3.11"
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# Published as source alone; a wheel of it is made here.
+SOURCES = ("openai-whisper",)
+# Locked like all else, but not installed into the image: they put the others in place.
+TOOLS = ("pip", "setuptools")
+HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+def collect_wheels(lock: str, cache: Path, platform: str, extra_index: str, caller: Caller) -> Path:
+    """The folder of verified wheels for the platform, with the requirements.txt that installs them.
+
+    pip's own settings on this machine say where packages come from. PyTorch publishes its CPU builds on an index of its
+    own, which is asked as well where those settings do not offer the locked file. Both must have the locked hash.
+    """
+    folder = cache / "wheels" / f"{hashlib.sha256(lock.encode()).hexdigest()[:16]}-{platform}"
+    if is_complete(folder):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    requirements = split_lock(lock)
+    sources = [requirement for name, requirement in requirements.items() if name in SOURCES]
+    binaries = [requirement for name, requirement in requirements.items() if name not in SOURCES]
+    with tempfile.TemporaryDirectory(prefix="rightsize-whisper-wheels-") as scratch:
+        _download(binaries, folder, platform, extra_index, Path(scratch), caller)
+        built = _build(sources, folder, Path(scratch), caller)
+    installed = [requirement for name, requirement in requirements.items() if name not in SOURCES + TOOLS] + built
+    # Written last: a folder without it is not complete.
+    (folder / "requirements.txt").write_text("\n".join(installed) + "\n", encoding="utf-8")
+    return folder
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the folder was filled to its end, and what it holds is still whole."""
+    listed = folder / "requirements.txt"
+    if not listed.is_file():
+        return False
+    hashes = HASH.findall(listed.read_text(encoding="utf-8"))
+    tools = tuple(f"{name}-" for name in TOOLS)
+    wheels = [path for path in folder.glob("*.whl") if not path.name.startswith(tools)]
+    return bool(wheels) and all(sha256_of(path) in hashes for path in wheels)
+
+
+def split_lock(lock: str) -> t.Dict[str, str]:
+    """The lock's requirements by name, each with its hashes."""
+    body = "\n".join(line for line in lock.splitlines() if not line.startswith("#"))
+    requirements = [part.strip() for part in re.split(r"\n(?=\S)", body) if part.strip()]
+    return {requirement.partition("==")[0]: requirement for requirement in requirements}
+
+
+def platform_options(platform: str) -> t.List[str]:
+    """pip's options to choose wheels for the image rather than for this machine."""
+    machine = MACHINES[platform]
+    tags = [f"manylinux_2_{minor}_{machine}" for minor in (28, 27, 24, 17)] + [f"manylinux2014_{machine}"]
+    version = ["--python-version", PYTHON_VERSION, "--implementation", "cp"]
+    return ["--only-binary=:all:", *version, *(f"--platform={tag}" for tag in tags)]
+
+
+def _download(
+    requirements: t.Sequence[str], folder: Path, platform: str, extra_index: str, scratch: Path, caller: Caller
+) -> None:
+    listed = _write_requirements(requirements, scratch)
+    what = "pip cannot collect the wheels"
+    command = [*pip("download"), "--dest", str(folder), "--requirement", str(listed), *platform_options(platform)]
+    try:
+        run(command, caller, "wheels", what)
+    except ImageError:
+        if not extra_index:
+            raise
+        run([*command, "--extra-index-url", extra_index], caller, "wheels", what)
+
+
+def _build(sources: t.Sequence[str], folder: Path, scratch: Path, caller: Caller) -> t.List[str]:
+    """Make wheels of verified source packages with the locked setuptools; the requirements that pin what was made."""
+    listed = _write_requirements(sources, scratch)
+    (setuptools,) = folder.glob("setuptools-*.whl")
+    with zipfile.ZipFile(setuptools) as archive:
+        archive.extractall(scratch / "setuptools")
+    built = scratch / "built"
+    command = [*pip("wheel"), "--no-build-isolation", "--wheel-dir", str(built), "--requirement", str(listed)]
+    environment = {**os.environ, "PYTHONPATH": str(scratch / "setuptools")}
+    run(command, caller, "wheels", f"pip cannot build the wheel of {', '.join(SOURCES)}", environment)
+    pinned = []
+    for wheel in sorted(built.glob("*.whl")):
+        if not wheel.name.endswith("-none-any.whl"):
+            raise ImageError("wheels", f"{wheel.name} is not pure Python, so it does not fit every platform")
+        shutil.copyfile(wheel, folder / wheel.name)
+        name, version = wheel.name.split("-")[:2]
+        pinned.append(f"{name.replace('_', '-')}=={version} --hash=sha256:{sha256_of(wheel)}")
+    return pinned
+
+
+def _write_requirements(requirements: t.Sequence[str], scratch: Path) -> Path:
+    path = scratch / "requirements.txt"
+    path.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    return path
