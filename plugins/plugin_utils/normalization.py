@@ -199,7 +199,7 @@ def _differences(reference: Mapping[str, Any], target: Mapping[str, Any]) -> Ite
     if reference["cpu_limit"] != target["cpu_limit"]:
         yield Caveat(
             code="cpu_limit_differs",
-            message=f"the CPU limit was {reference['cpu_limit']} on the reference and {target['cpu_limit']} on the "
+            message=f"the CPU limit was {_limit(reference)} on the reference and {_limit(target)} on the "
             "target; the ratio is defined for one CPU on both",
         )
     for name in ("torch", "whisper"):
@@ -210,3 +210,7 @@ def _differences(reference: Mapping[str, Any], target: Mapping[str, Any]) -> Ite
                 message=f"{name} is {versions[0]} on the reference and {versions[1]} on the target, so the ratio "
                 "compares versions too; build both images from one lock file",
             )
+
+
+def _limit(result: Mapping[str, Any]) -> str:
+    return "none" if result["cpu_limit"] is None else f"{result['cpu_limit']:g}"

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, values_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import normalize
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load, size_cpus
+
+from tests.unit.factories import mac_m4, xeon_pool
+from tests.unit.markdown_shown import HOSTILE
+
+VALUES = {
+    "replicaCount": 16,
+    "resources": {"requests": {"cpu": "1", "memory": "896Mi"}, "limits": {"cpu": "1", "memory": "896Mi"}},
+}
+
+
+def text_of(reference: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> str:
+    target = target or xeon_pool()
+    normalization = normalize(reference or mac_m4(), target)
+    return values_file(normalization, size_cpus(normalization, target, Load(5.0)), target)
+
+
+def test_requests_equal_limits_and_cpus_are_texts() -> None:
+    text = text_of()
+    assert yaml.safe_load(text) == VALUES
+    assert "cpu: '1'" in text
+
+
+def test_the_order_of_keys_is_that_of_a_chart() -> None:
+    assert next(line for line in text_of().splitlines() if not line.startswith("#")) == "replicaCount: 16"
+    assert "&id" not in text_of()
+
+
+def test_the_header_says_where_every_figure_comes_from() -> None:
+    header = [line for line in text_of().splitlines() if line.startswith("#")]
+    assert header[0] == f"# {MARKER}"
+    told = "\n".join(header)
+    for words in (
+        "-f your-values.yaml -f this-file.yaml",
+        "Model: base, 1 thread a worker",
+        "Checkpoint: sha256 ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e",
+        "Image: sha256:5861314d7fccb39c2192173240eab44fa35ca66426201ca2acd0630a6258dd51",
+        "Reference: 1.338 s on Apple M4 (arm64), target mac_m4, run 20261123t120000-4d61634d of 2026-11-23T12:00:00Z",
+        "on Intel(R) Xeon(R) Platinum 8488C (x86_64), target xeon_pool, run 20261123t121500-58656f6e of 2026-11-23T12:15:00Z",
+        "Ratio: 1.57504, 95% interval 1.53389 to 1.61729",
+        "5 requests/s × 1.338 s × ratio 1.61729 = load 10.8197; / ceiling 0.7, rounded up: 16",
+        "Memory: the measured peak and 15%, rounded up: 896 MiB",
+        "Warnings: none",
+        'OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS set to "1"',
+        "no key for environment variables",
+    ):
+        assert words in told
+
+
+def test_the_formula_in_the_header_can_be_computed_again() -> None:
+    (line,) = (line for line in text_of().splitlines() if line.startswith("# CPUs: "))
+    words = line.split()
+    rate, latency, ratio = float(words[2]), float(words[5]), float(words[9])
+    assert rate * latency * ratio == pytest.approx(float(words[12].rstrip(";")), rel=1e-5)
+
+
+def test_the_same_results_give_the_same_bytes() -> None:
+    assert text_of() == text_of()
+
+
+def test_without_a_peak_there_is_no_memory_and_a_reason() -> None:
+    text = text_of(target=xeon_pool(memory={"peak_bytes": None}))
+    assert yaml.safe_load(text)["resources"] == {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    assert "# Memory: the peak was not measured, so none is set" in text
+
+
+def test_what_to_beware_of_is_named() -> None:
+    text = text_of(target=xeon_pool(isolated=False, wall_ms=[[2000.0, 2100.0]]))
+    assert "# DO NOT ORDER BY THIS: the ratio is tainted" in text
+    assert "# Ratio: 1.53214, without an interval" in text
+    assert "# Warnings: tainted_ratio, point_estimate, not_isolated, few_processes" in text
+    assert "Self-check" not in text
+
+
+def test_a_self_check_is_called_one() -> None:
+    again = mac_m4(run_id="20261123t121500-4d61634d", target="again")
+    assert "# Self-check: reference and target are one machine" in text_of(target=again)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_of_a_target_leaves_the_header(text: str) -> None:
+    name = text or "empty"
+    made = text_of(
+        mac_m4(cpu_model=name, target=f"{name}\nreplicaCount: 99"),
+        xeon_pool(cpu_model=name, target=name, image={"id": f"{name}\nreplicaCount: 99"}, architecture=name),
+    )
+    assert yaml.safe_load(made) == VALUES
+    assert made.startswith(f"# {MARKER}\n")
+    assert made.count("\nreplicaCount:") == 1
+    assert all(character.isprintable() or character == "\n" for character in made)
