@@ -96,7 +96,10 @@ def read_source(archive: Path) -> t.Dict[str, bytes]:
 
 def published_models(files: t.Dict[str, bytes]) -> t.Dict[str, t.Any]:
     """What openai-whisper publishes, from the package's own table."""
-    return t.cast(t.Dict[str, t.Any], json.loads(files["models.json"]))
+    try:
+        return t.cast(t.Dict[str, t.Any], json.loads(files["models.json"]))
+    except ValueError as error:
+        raise ImageError("source", f"the runner's models.json is damaged: {error}") from error
 
 
 def make_plan(client: t.Any, wanted: Wanted) -> Plan:

