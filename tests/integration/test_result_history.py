@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_results_are_appended_once_and_read_back(path: Path, tmp_path: Path, play: Play) -> None:
     mac, xeon, given = mac_m4(), xeon_pool(), tmp_path / "given"
-    first, again, second, conflict, read, lacking = ask(
+    first, again, second, conflict, read, chosen, lacking = ask(
         play,
         tmp_path / "answers",
         appending(path, mac, given, diff=True),
@@ -50,6 +50,7 @@ def test_results_are_appended_once_and_read_back(path: Path, tmp_path: Path, pla
         appending(path, xeon, given),
         appending(path, {**xeon, "target": "another"}, given),
         reading(path, run_ids=[xeon["run_id"], mac["run_id"]], newest=1),
+        reading(path, target="mac_m4", model="base"),
         reading(path, run_ids=["run-00000000"]),
     )
     assert (first["changed"], first["appended"], first["records"], first["damaged_lines"]) == (True, True, 1, [])
@@ -63,6 +64,7 @@ def test_results_are_appended_once_and_read_back(path: Path, tmp_path: Path, pla
     saved.unlink()
     assert read["results"] == [xeon, mac]
     assert [summary["run_id"] for summary in read["summaries"]] == [xeon["run_id"]]
+    assert [summary["run_id"] for summary in chosen["summaries"]] == [mac["run_id"]]
     assert lacking["failed"]
     assert "has no run run-00000000" in lacking["msg"]
     assert [parse_line(line) for line in path.read_bytes().splitlines()] == [mac, xeon]
