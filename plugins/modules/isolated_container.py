@@ -132,6 +132,7 @@ EXAMPLES = r"""
 - name: Keep the result
   rightsize.whisper.result_history:
     path: "{{ playbook_dir }}/results/history.jsonl"
+    schema_file: "{{ playbook_dir }}/bench_runner/result.schema.json"
     result: "{{ run.result }}"
   delegate_to: localhost
 """

@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.image, pytest.mark.slow]
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -34,7 +36,9 @@ def clean_environment(home: Path) -> dict[str, str]:
     kept |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     venv = os.environ.get("VIRTUAL_ENV", "")
     kept["PATH"] = os.pathsep.join(
-        part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part and (not venv or not part.startswith(venv))
+        part
+        for part in kept["PATH"].split(os.pathsep)
+        if ".venv" not in part and (not venv or not part.startswith(venv))
     )
     return kept | {"HOME": str(home)}
 
@@ -100,7 +104,9 @@ def test_installed_collection_runs_by_name(clone: Path, tmp_path: Path, runner_i
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(collections)
     shutil.copy(CHECKOUT / "inventory/quickstart.yml", elsewhere / "inventory.yml")
 
-    output = run(["ansible-playbook", "rightsize.whisper.benchmark", "-i", "inventory.yml", *FEW], elsewhere, environment)
+    output = run(
+        ["ansible-playbook", "rightsize.whisper.benchmark", "-i", "inventory.yml", *FEW], elsewhere, environment
+    )
 
     assert str(elsewhere / "results/report.md") in output
     assert len(records(elsewhere / "results")) == 2
