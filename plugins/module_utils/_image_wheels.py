@@ -58,9 +58,14 @@ def is_complete(folder: Path) -> bool:
     if not listed.is_file():
         return False
     hashes = HASH.findall(listed.read_text(encoding="utf-8"))
-    tools = tuple(f"{name}-" for name in TOOLS)
-    wheels = [path for path in folder.glob("*.whl") if not path.name.startswith(tools)]
-    return bool(wheels) and all(sha256_of(path) in hashes for path in wheels)
+    requirements = split_lock(listed.read_text(encoding="utf-8"))
+    tools = [path for name in TOOLS for path in folder.glob(f"{name}-*.whl")]
+    wheels = set(folder.glob("*.whl")) - set(tools)
+    return (
+        len(tools) == len(TOOLS)
+        and len(wheels) == len(requirements)
+        and all(sha256_of(path) in hashes for path in wheels)
+    )
 
 
 def split_lock(lock: str) -> t.Dict[str, str]:

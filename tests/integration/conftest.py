@@ -15,10 +15,10 @@ import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound, NotFound
 
-from tests.integration.images import ENDLESS_RUNNER, stand_in_context, tiny_image
+from tests.integration import images, runner_images
+from tests.integration.images import ENDLESS_RUNNER, stand_in_context
 from tests.integration.playbooks import PlaybookRun, inventory
-
-RUNNER_IMAGE = "rightsize-whisper-runner:base"
+from tests.integration.runner_images import built_image
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +33,30 @@ def engine() -> docker.DockerClient:
 
 
 @pytest.fixture(scope="session")
-def runner_image(engine: docker.DockerClient) -> str:
-    """The real image; `RIGHTSIZE_RUNNER_IMAGE` names another one."""
-    name = os.environ.get("RIGHTSIZE_RUNNER_IMAGE", RUNNER_IMAGE)
+def runner_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The real image with the model base, built where its inputs changed; `RIGHTSIZE_RUNNER_IMAGE` names another one."""
+    name = os.environ.get("RIGHTSIZE_RUNNER_IMAGE")
+    if name is None:
+        return built_image(tmp_path_factory.mktemp("base"))
     try:
         engine.images.get(name)
     except ImageNotFound:
-        pytest.skip(f"the engine has no image {name}; `make benchmark` builds it")
+        pytest.skip(f"the engine has no image {name}")
     return name
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(engine: docker.DockerClient) -> Path:
+    """A checkpoint of tiny.en, for images that are quick to make and to run."""
+    return runner_images.tiny_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def tiny_image(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image with the model tiny.en, which shares the packages of the other."""
+    return built_image(
+        tmp_path_factory.mktemp("tiny"), runner_image_model="tiny.en", runner_image_checkpoint=str(tiny_checkpoint)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +75,7 @@ def load_tiny_image(engine: docker.DockerClient) -> Iterator[Callable[[str], str
 
     def load(architecture: str) -> str:
         names.append(f"rightsize-test-tiny:{secrets.token_hex(4)}")
-        engine.images.load(tiny_image(names[-1], ENDLESS_RUNNER, architecture))
+        engine.images.load(images.tiny_image(names[-1], ENDLESS_RUNNER, architecture))
         return names[-1]
 
     yield load

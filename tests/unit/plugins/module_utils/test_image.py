@@ -5,290 +5,198 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import shutil
-from collections.abc import Callable, Iterator
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _image as image
-from ansible_collections.rightsize.whisper.plugins.module_utils._caller import Caller
-from ansible_collections.rightsize.whisper.plugins.module_utils._image import Plan, Wanted
-from ansible_collections.rightsize.whisper.plugins.module_utils._image_parts import Found, ImageError
-from docker.errors import ImageNotFound
+from ansible_collections.rightsize.whisper.plugins.module_utils._image import Wanted
+from ansible_collections.rightsize.whisper.plugins.module_utils._image_tools import ImageError
+
+from tests.unit.fake_engine import FakeEngine
 
 PACKAGE = Path(__file__).resolve().parents[4] / "bench_runner"
+FILES = {path.name: path.read_bytes() for path in PACKAGE.iterdir() if path.is_file()}
+OPTIONS = {
+    "model": "base",
+    "base": "python:3",
+    "checkpoint": None,
+    "checkpoint_sha256": None,
+    "platform": None,
+    "cache_dir": "/cache",
+    "extra_index_url": "",
+}
 
 
-class Engine:
-    """A client of an engine that has the images it is told of, and builds as it is told."""
+def pack(folder: Path, files: dict[str, bytes]) -> str:
+    with tarfile.open(folder / "source.tar", "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return str(folder / "source.tar")
 
-    def __init__(self, *events: dict[str, Any], architecture: str = "x86_64") -> None:
-        self.images = self
-        self.api = self
-        self.known: dict[str, Any] = {}
-        self.asked: dict[str, Any] = {}
-        self._events = events
-        self._architecture = architecture
 
-    def add(self, name: str, **labels: str) -> Any:
-        attributes = {"Architecture": "amd64", "Size": 1000}
-        self.known[name] = type("Image", (), {"id": f"id of {name}", "labels": labels, "attrs": attributes})
-        return self.known[name]
-
-    def get(self, name: str) -> Any:
-        try:
-            return self.known[name]
-        except KeyError:
-            raise ImageNotFound(name) from None
-
-    def info(self) -> dict[str, str]:
-        return {"Architecture": self._architecture}
-
-    def build(self, **asked: Any) -> Iterator[dict[str, Any]]:
-        self.asked = asked
-        yield from self._events
+Want = Callable[..., Wanted]
 
 
 @pytest.fixture
-def engine() -> Engine:
-    engine = Engine()
+def want(tmp_path: Path) -> Want:
+    """What the module's options ask for, of the runner's source with changes."""
+
+    def make(changes: dict[str, bytes] | None = None, architecture: str = "x86_64", **options: Any) -> Wanted:
+        source = pack(tmp_path, {**FILES, **(changes or {})})
+        return image.wanted_image({**OPTIONS, "source": source, **options}, architecture)
+
+    return make
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    engine = FakeEngine()
     engine.add("python:3")
+    engine.add("python:4")
     return engine
 
 
-@pytest.fixture
-def wanted(tmp_path: Path) -> Wanted:
-    package = tmp_path / "bench_runner"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    return Wanted(package, "base", "python:3", "amd64", None, None, tmp_path / "cache", "")
+def digest_of(engine: FakeEngine, wanted: Wanted) -> str:
+    return image.make_plan(engine, wanted).sha256
 
 
-@pytest.fixture
-def caller() -> Iterator[Caller]:
-    with Caller("[image] base:") as waiting:
-        yield waiting
+def test_the_same_inputs_have_the_same_name(engine: FakeEngine, want: Want) -> None:
+    first, second = want(), want(cache_dir="/elsewhere", extra_index_url="https://example.org/simple")
+    plan = image.make_plan(engine, first)
+    name = image.image_name(first, plan)
+    assert name == image.image_name(second, image.make_plan(engine, second))
+    assert name == f"rightsize-whisper-runner:base-{plan.sha256[:12]}"
 
 
-# What it would be made of
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_every_file_is_an_input(engine: FakeEngine, want: Want, name: str) -> None:
+    assert digest_of(engine, want({name: FILES[name] + b"\n"})) != digest_of(engine, want())
 
 
-def test_the_same_inputs_have_the_same_name_wherever_they_lie(engine: Engine, wanted: Wanted, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(wanted.package, elsewhere)
-    (elsewhere / ".cache").write_text("not an input")
-    (elsewhere / "__pycache__").mkdir()
-    first, second = image.make_plan(engine, wanted), image.make_plan(engine, wanted._replace(package=elsewhere))
-    assert image.tag(wanted, first) == image.tag(wanted, second) == f"rightsize-whisper-runner:base-{first.sha256[:12]}"
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in PACKAGE.iterdir() if path.is_file()))
-def test_every_file_is_an_input(engine: Engine, wanted: Wanted, name: str) -> None:
-    before = image.make_plan(engine, wanted)
-    (wanted.package / name).write_bytes((wanted.package / name).read_bytes() + b"\n")
-    assert image.make_plan(engine, wanted).sha256 != before.sha256
-    (wanted.package / name).rename(wanted.package / f"renamed-{name}")
-    if name not in image.NEEDED_FILES:
-        assert image.make_plan(engine, wanted).sha256 != before.sha256
-
-
-def other_checkpoint(wanted: Wanted) -> Wanted:
-    path = wanted.package.parent / "mine.pt"
-    path.write_bytes(b"weights")
-    return wanted._replace(checkpoint=path, checkpoint_sha256=hashlib.sha256(b"weights").hexdigest())
+def test_a_new_file_and_a_file_with_another_name_are_inputs(engine: FakeEngine, want: Want) -> None:
+    added = want({"new.py": b""})
+    renamed = added._replace(files={{"new.py": "other.py"}.get(name, name): data for name, data in added.files.items()})
+    assert len({digest_of(engine, wanted) for wanted in (want(), added, renamed)}) == 3
 
 
 @pytest.mark.parametrize(
-    "change",
+    "options",
     [
-        lambda wanted: wanted._replace(model="small"),
-        lambda wanted: wanted._replace(platform="arm64"),
-        lambda wanted: wanted._replace(base="python:4"),
-        lambda wanted: wanted._replace(base="not there yet"),
-        other_checkpoint,
+        {"model": "small"},
+        {"base": "python:4"},
+        {"base": "not there yet"},
+        {"architecture": "arm64"},
+        {"platform": "arm64"},
     ],
-    ids=["model", "platform", "base", "base to come", "checkpoint"],
+    ids=lambda options: " ".join(map(str, *options.items())),
 )
-def test_everything_else_is_an_input_too(engine: Engine, wanted: Wanted, change: Callable[[Wanted], Wanted]) -> None:
-    engine.add("python:4")
-    assert image.make_plan(engine, change(wanted)).sha256 != image.make_plan(engine, wanted).sha256
+def test_everything_else_is_an_input_too(engine: FakeEngine, want: Want, options: dict[str, Any]) -> None:
+    assert digest_of(engine, want(**options)) != digest_of(engine, want())
 
 
-def test_another_checkpoint_of_the_user_is_another_input(engine: Engine, wanted: Wanted) -> None:
-    mine = other_checkpoint(wanted)._replace(checkpoint_sha256=None)
-    before = image.make_plan(engine, mine).sha256
-    assert mine.checkpoint is not None
-    mine.checkpoint.write_bytes(b"other weights")
-    assert image.make_plan(engine, mine).sha256 != before
+def test_another_base_that_is_not_there_yet_is_another_input(engine: FakeEngine, want: Want) -> None:
+    assert digest_of(engine, want(base="python:5")) != digest_of(engine, want(base="python:6"))
 
 
-def test_where_wheels_come_from_is_no_input(engine: Engine, wanted: Wanted) -> None:
-    moved = wanted._replace(extra_index="https://example.org/simple", cache=Path("/elsewhere"))
-    assert image.make_plan(engine, moved).sha256 == image.make_plan(engine, wanted).sha256
+def test_the_weights_of_the_user_are_an_input(engine: FakeEngine, want: Want, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.pt"
+    digests = {digest_of(engine, want())}
+    for content in (b"weights", b"other weights"):
+        mine.write_bytes(content)
+        wanted = want(checkpoint=str(mine), checkpoint_sha256=hashlib.sha256(content).hexdigest())
+        assert digest_of(engine, wanted) == digest_of(engine, want(checkpoint=str(mine)))
+        digests.add(digest_of(engine, wanted))
+    assert len(digests) == 3
 
 
-def refused(engine: Engine, wanted: Wanted) -> tuple[str, str]:
+@pytest.mark.parametrize(
+    ("architecture", "asked", "platform", "is_foreign"),
+    [
+        ("x86_64", None, "amd64", False),
+        ("arm64", None, "arm64", False),
+        ("x86_64", "arm64", "arm64", True),
+        ("arm64", "arm64", "arm64", False),
+        ("riscv64", "amd64", "amd64", True),
+    ],
+)
+def test_the_platform_is_the_engines_unless_another_is_asked_for(
+    want: Want, architecture: str, asked: str | None, platform: str, is_foreign: bool
+) -> None:
+    wanted = want(architecture=architecture, platform=asked)
+    assert (wanted.platform, wanted.is_foreign) == (platform, is_foreign)
+
+
+def refused(want: Want, *arguments: Any, **options: Any) -> tuple[str, str]:
     with pytest.raises(ImageError) as caught:
-        image.make_plan(engine, wanted)
+        want(*arguments, **options)
     assert "\n" not in str(caught.value)
     return caught.value.kind, str(caught.value)
 
 
-def test_an_unknown_model(engine: Engine, wanted: Wanted) -> None:
-    kind, message = refused(engine, wanted._replace(model="huge"))
+def test_an_unknown_model(want: Want) -> None:
+    kind, message = refused(want, model="huge")
     assert kind == "model"
     assert message.startswith("openai-whisper has no model 'huge'; it has base, base.en, large")
 
 
-def test_a_source_that_is_none(engine: Engine, wanted: Wanted, tmp_path: Path) -> None:
-    kind, message = refused(engine, wanted._replace(package=tmp_path / "nowhere"))
-    assert (kind, message) == (
-        "source",
-        f"cannot read the runner's source in {tmp_path}/nowhere: No such file or directory",
+def test_an_engine_that_no_wheels_fit(want: Want) -> None:
+    message = "the engine runs on riscv64, for which no wheels are locked"
+    assert refused(want, architecture="riscv64") == ("platform", message)
+
+
+def test_a_source_that_is_none(want: Want, tmp_path: Path) -> None:
+    assert refused(want, source=f"{tmp_path}/nowhere")[1].endswith(
+        "No such file or directory: '" + f"{tmp_path}/nowhere'"
     )
-    (wanted.package / "models.json").write_text("{")
-    kind, message = refused(engine, wanted)
+    (tmp_path / "garbled").write_bytes(b"garbled")
+    assert refused(want, source=f"{tmp_path}/garbled")[0] == "source"
+    (tmp_path / "other").mkdir()
+    few = pack(tmp_path / "other", {"models.json": b"{}"})
+    assert refused(want, source=few) == ("source", "the runner's source has no Dockerfile and no requirements.lock")
+    kind, message = refused(want, {"models.json": b"{"})
     assert kind == "source"
-    assert message.startswith(f"{wanted.package}/models.json is damaged: ")
+    assert message.startswith("the runner's models.json is damaged: ")
 
 
-@pytest.mark.parametrize("name", image.NEEDED_FILES)
-def test_a_source_that_lacks_what_the_build_reads(engine: Engine, wanted: Wanted, name: str) -> None:
-    (wanted.package / name).unlink()
-    assert refused(engine, wanted) == (
-        "source",
-        f"no {name} in {wanted.package}, which should be the collection's bench_runner",
-    )
-
-
-def test_an_image_that_was_made_of_the_inputs_is_found(engine: Engine, wanted: Wanted) -> None:
+def test_an_image_that_was_made_of_the_same_is_found(engine: FakeEngine, want: Want) -> None:
+    wanted = want()
     plan = image.make_plan(engine, wanted)
     assert plan.image is None
     label = image.LABEL
-    made = engine.add(image.tag(wanted, plan), **{f"{label}checkpoint-source": "file", f"{label}base": "debootstrap"})
+    labels = {"checkpoint-source": "file", "checkpoint-sha256": "12", "base": "python:3", "base-source": "engine"}
+    name = image.image_name(wanted, plan)
+    made = engine.add(name, **{label + key: value for key, value in labels.items()})
     plan = image.make_plan(engine, wanted)
     assert plan.image is made
     assert image.describe(wanted, plan) == {
         "id": made.id,
-        "name": image.tag(wanted, plan),
+        "name": name,
+        "tags": [name],
         "architecture": "x86_64",
         "size_bytes": 1000,
         "model": "base",
         "inputs_sha256": plan.sha256,
-        "checkpoint_source": "file",
-        "base_source": "debootstrap",
+        "checkpoint": {"sha256": "12", "source": "file"},
+        "base": {"name": "python:3", "source": "engine"},
     }
 
 
-def test_an_image_that_is_there_is_not_built(
-    engine: Engine, wanted: Wanted, caller: Caller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(image.tempfile, "gettempdir", lambda: str(tmp_path))
-    made = engine.add(image.tag(wanted, image.make_plan(engine, wanted)))
-    plan, changed = image.build(engine, "id", wanted, caller)
-    assert (plan.image, changed) == (made, False)
-    assert not engine.asked
-
-
-def test_the_difference_names_what_changed(engine: Engine, wanted: Wanted) -> None:
+def test_the_difference_names_what_changed(engine: FakeEngine, want: Want) -> None:
+    wanted = want()
     old = image.make_plan(engine, wanted)
     assert image.changed_inputs(engine, wanted, old) == {"before": {}, "after": old.inputs}
     engine.add("rightsize-whisper-runner:base", **{f"{image.LABEL}input-hashes": json.dumps(old.inputs)})
     assert image.changed_inputs(engine, wanted, old) == {"before": {}, "after": {}}
-    (wanted.package / "audio.py").unlink()
-    (wanted.package / "cli.py").write_text("pass\n")
-    (wanted.package / "new.py").write_text("pass\n")
-    assert image.changed_inputs(engine, wanted, image.make_plan(engine, wanted)) == {
+    changed = want({"cli.py": b"pass", "new.py": b"pass"})
+    changed = changed._replace(files={name: data for name, data in changed.files.items() if name != "audio.py"})
+    assert image.changed_inputs(engine, changed, image.make_plan(engine, changed)) == {
         "before": {name: old.inputs[name] for name in ("bench_runner/audio.py", "bench_runner/cli.py")},
-        "after": dict.fromkeys(("bench_runner/cli.py", "bench_runner/new.py"), hashlib.sha256(b"pass\n").hexdigest()),
+        "after": dict.fromkeys(("bench_runner/cli.py", "bench_runner/new.py"), hashlib.sha256(b"pass").hexdigest()),
     }
-
-
-# The build
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "inside"),
-    [
-        ("anything", "file", "model.pt"),
-        ("base.pt", "OpenAI's host", "model.pt"),
-        ("base.model.bin", "conversion from the package index", "model.bin"),
-    ],
-)
-def test_the_context_holds_what_the_dockerfile_copies(
-    engine: Engine, wanted: Wanted, tmp_path: Path, name: str, source: str, inside: str
-) -> None:
-    (tmp_path / name).write_bytes(b"weights")
-    (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels/small.whl").touch()
-    context = tmp_path / "context"
-    context.mkdir()
-    image.fill_context(
-        context, wanted, image.make_plan(engine, wanted), tmp_path / "wheels", Found(tmp_path / name, source)
-    )
-    assert {path.name for path in context.iterdir()} == {"Dockerfile", "bench_runner", "checkpoint", "wheels"}
-    assert (context / "checkpoint" / inside).read_bytes() == b"weights"
-    assert image.package_files(context / "bench_runner") == image.package_files(wanted.package)
-
-
-def test_a_source_that_changes_under_the_build_is_not_built(engine: Engine, wanted: Wanted, tmp_path: Path) -> None:
-    plan = image.make_plan(engine, wanted)
-    (wanted.package / "cli.py").write_text("pass\n")
-    context = tmp_path / "context"
-    context.mkdir()
-    with pytest.raises(ImageError, match="changed while it was read; run it again") as caught:
-        image.fill_context(context, wanted, plan, tmp_path / "wheels", Found(tmp_path / "base.pt", "file"))
-    assert caught.value.kind == "source"
-
-
-def built(engine: Engine, wanted: Wanted, caller: Caller, tmp_path: Path) -> str:
-    plan = Plan({"model": wanted.model}, None, ("id of the base", "registry"))
-    return image.build_context(engine, tmp_path, wanted, plan, Found(tmp_path / "model.pt", "file"), caller)
-
-
-STEPS = (
-    {"stream": "Step 1/3 : FROM python:3"},
-    {"stream": " ---> 0123456789ab\n"},
-    {"stream": "Step 2/3 : RUN  python3 /slim.py /opt/packages && echo a command that is longer than sixty characters"},
-    {"stream": "\x1b[91mTraceback (most recent call last):\n\x1b[0m"},
-    {"stream": "\x1b[91mOSError: no space left on device\n\x1b[0m"},
-    {"stream": "Removing intermediate container 0123456789ab\n"},
-)
-
-
-def test_a_step_that_fails_is_named_with_its_last_words(wanted: Wanted, caller: Caller, tmp_path: Path) -> None:
-    engine = Engine(*STEPS, {"error": "The command '/bin/sh -c …' returned a non-zero code: 1"})
-    with pytest.raises(ImageError) as caught:
-        built(engine, wanted, caller, tmp_path)
-    assert caught.value.kind == "build"
-    assert str(caught.value) == (
-        "the image's build failed at step 2 of 3 (RUN  python3 /slim.py /opt/packages && echo a command that i): "
-        "OSError: no space left on device"
-    )
-
-
-def test_words_of_an_earlier_step_are_not_the_reason(wanted: Wanted, caller: Caller, tmp_path: Path) -> None:
-    engine = Engine(*STEPS, {"stream": "Step 3/3 : COPY a b"}, {"error": "COPY failed: file not found"})
-    with pytest.raises(ImageError, match=r"step 3 of 3 \(COPY a b\): COPY failed: file not found$"):
-        built(engine, wanted, caller, tmp_path)
-
-
-def test_a_build_that_ends_early(wanted: Wanted, caller: Caller, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"the engine ended the build after step 2 of 3 .* without an image"):
-        built(Engine(*STEPS), wanted, caller, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "platform", "asked"),
-    [("x86_64", "amd64", None), ("aarch64", "arm64", None), ("x86_64", "arm64", "linux/arm64")],
-)
-def test_the_platform_is_asked_for_where_it_is_foreign(
-    wanted: Wanted, caller: Caller, tmp_path: Path, architecture: str, platform: str, asked: str | None
-) -> None:
-    engine = Engine({"aux": {"ID": "sha256:12"}}, architecture=architecture)
-    assert built(engine, wanted._replace(platform=platform), caller, tmp_path) == "sha256:12"
-    assert engine.asked["platform"] == asked
-    assert engine.asked["network_mode"] == "none"
-    assert engine.asked["labels"][f"{image.LABEL}base"] == "registry"
-    assert engine.asked["labels"][f"{image.LABEL}checkpoint-source"] == "file"
