@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a container for a run is: what is asked of it, how it is confined, and whether the engine and the runner obeyed.
+"""What a container for a run is: what is asked of it, how it is confined, and whether the engine recorded just that.
 
-Nothing here talks to an engine; `_container_run` does.
+Nothing here talks to an engine: `_container_run` does; `_container_outcome` judges what came of it.
 """
 
 from __future__ import annotations
@@ -198,37 +198,3 @@ def check_record(request: Request, record: Mapping[str, t.Any], cpu: t.Optional[
             )
         ]
     return []
-
-
-def taints(request: Request, result: Mapping[str, t.Any], engine_architecture: str) -> t.List[Warned]:
-    """What the result says of where it was measured, against what was asked for; less the warnings that it has."""
-    found: t.List[Warned] = []
-    isolation = result.get("isolation") or {}
-    measured_on = architecture(str(result.get("architecture")))
-    if measured_on != architecture(engine_architecture) and not request.allow_emulation:
-        raise RunError(
-            "wrong_architecture",
-            f"the result was measured on {measured_on} but the engine runs on {architecture(engine_architecture)}: the "
-            "container was emulated, so build the image on this engine",
-        )
-    if measured_on != architecture(engine_architecture) or isolation.get("emulated"):
-        found.append(Warned(code="emulated", message=f"{measured_on} was emulated; the figures say nothing about it"))
-    if result.get("cpu_limit") != request.cpus:
-        found.append(
-            Warned(
-                code="cpu_limit_mismatch",
-                message=f"the container found a CPU limit of {result.get('cpu_limit')} where {request.cpus:g} was set: "
-                "this engine does not enforce it, so use one that does",
-            )
-        )
-    elif not result.get("isolated"):
-        found.append(Warned(code="not_isolated", message="the runner found itself not isolated; distrust the figures"))
-    if request.cpuset and isolation.get("mode") != "both":
-        found.append(
-            Warned(
-                code="cpuset_mismatch",
-                message=f"one CPU of its own was asked for, but the container found {isolation.get('mode')}",
-            )
-        )
-    known = {warning.get("code") for warning in result.get("warnings") or []}
-    return [warning for warning in found if warning["code"] not in known]

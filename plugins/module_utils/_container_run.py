@@ -18,7 +18,6 @@ import typing as t
 from pathlib import Path
 
 from ._container import (
-    FAILURES,
     GRACE_SECONDS,
     PLATFORMS,
     Request,
@@ -28,14 +27,12 @@ from ._container import (
     check_architecture,
     check_record,
     confinement,
-    format_memory,
     runner_arguments,
-    taints,
     unprivileged_user,
 )
+from ._container_outcome import Ending, complete, how_far, one_line, read_outcome, taints, timed_out
 from ._engine_turn import LABEL, engine_turn
-from ._progress import Journal, printable
-from ._result import ResultError, read_result
+from ._progress import Journal
 
 try:
     from docker.errors import APIError, ImageNotFound, NotFound
@@ -55,8 +52,6 @@ INSPECT_SECONDS = 5.0
 # An engine that restarts is back within this time; one that is not is lost.
 ENGINE_PATIENCE_SECONDS = 10.0
 AUDIO_TIMEOUT_SECONDS = 60.0
-# What a shell calls the end by SIGINT, SIGKILL and SIGTERM.
-KILLED_CODES = (130, 137, 143)
 
 
 class ContainerRun:
@@ -66,7 +61,7 @@ class ContainerRun:
         self.facts: t.Dict[str, t.Any] = {"name": f"rightsize-whisper-{request.run_id}"}
         self.warnings: t.List[Warned] = []
         self._client = client
-        self._starting = f"starting the container on {engine_name}"
+        self._engine_name = engine_name
         self._request = request
         self._caller = caller
         self._journal = Journal(request.run_id)
@@ -78,20 +73,28 @@ class ContainerRun:
         """The events so far, once there is an iteration among them."""
         return self._journal.text if self._journal.iterations else None
 
+    @property
+    def _how_far(self) -> str:
+        return how_far(self._request, self._journal) if self._started else ""
+
     def execute(self) -> t.Dict[str, t.Any]:
         """The result of the run, verified; or a `RunError`, or `Abandoned` where nobody waits any more."""
         with self._engine_faults():
             image = self._find_image()
             engine = self._client.info()
             check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
-            with self._open_audio() as audio, engine_turn(self._client, engine["ID"], self._caller) as owner:
+            with self._open_audio() as audio, self._turn(engine) as owner:
                 try:
                     self._start(image, engine, owner, audio)
                     state = self._watch()
                     output = self._read_logs()
                 finally:
                     self._remove()
-        return self._judge(state, output, image, engine)
+        ending = Ending(state["ExitCode"], state["OOMKilled"], self._elapsed_seconds, self._journal)
+        result = read_outcome(self._request, ending, output)
+        tainted = taints(self._request, result, engine["Architecture"])
+        self.warnings += tainted
+        return complete(result, self._request, self.warnings, bool(tainted), image.id, engine)
 
     @contextlib.contextmanager
     def _engine_faults(self) -> Iterator[None]:
@@ -99,12 +102,16 @@ class ContainerRun:
         try:
             yield
         except APIError as error:
-            raise RunError("engine_error", f"the engine refused: {_one_line(error.explanation or error)}") from error
+            raise RunError("engine_error", f"the engine refused: {one_line(error.explanation or error)}") from error
         except (RequestException, HTTPError) as error:
             raise RunError(
                 "engine_lost",
-                f"the engine stopped answering{self._how_far()} ({_one_line(error)}); start it and run again",
+                f"the engine stopped answering{self._how_far} ({one_line(error)}); start it and run again",
             ) from error
+
+    def _turn(self, engine: t.Dict[str, t.Any]) -> t.ContextManager[str]:
+        # Podman has no id.
+        return engine_turn(self._client, engine.get("ID") or self._engine_name, self._caller)
 
     def _find_image(self) -> t.Any:
         try:
@@ -127,7 +134,7 @@ class ContainerRun:
             ) from error
 
     def _start(self, image: t.Any, engine: t.Dict[str, t.Any], owner: str, audio: t.Optional[t.BinaryIO]) -> None:
-        self._caller.say(self._starting)
+        self._caller.say(f"starting the container on {self._engine_name}")
         cpu = str(engine["NCPU"] - 1) if self._request.cpuset else None
         api = self._client.api
         created = api.create_container(
@@ -175,7 +182,7 @@ class ContainerRun:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendfile(audio)
                 connection.shutdown(socket.SHUT_WR)
-        except TimeoutError as error:
+        except socket.timeout as error:  # of its own kind before Python 3.10
             raise RunError("audio", f"the container did not read the audio file {self._request.audio}") from error
         finally:
             stdin.close()
@@ -187,13 +194,14 @@ class ContainerRun:
         inspected = 0.0
         while True:
             self._caller.pause(TICK_SECONDS)
-            self._caller.say(follower.journal.words or self._starting)
+            if follower.journal.words:
+                self._caller.say(follower.journal.words)
             if follower.journal.iterations >= self._journal.iterations:
                 self._journal = follower.journal
             now = time.monotonic()
             self._elapsed_seconds = now - self._started
             if now > deadline:
-                raise RunError("timed_out", self._timeout_message())
+                raise timed_out(self._request, self._journal)
             if follower.is_alive() and now - inspected < INSPECT_SECONDS:
                 continue
             state = self._inspect_state()
@@ -214,14 +222,12 @@ class ContainerRun:
         while True:
             try:
                 return t.cast("t.Dict[str, t.Any]", self._client.api.inspect_container(self.facts["id"])["State"])
-            except NotFound as error:
-                raise RunError(
-                    "container_killed", f"the container was removed from outside{self._how_far()}; run again"
-                ) from error
-            except APIError:
-                raise
-            except RequestException:
-                if time.monotonic() - lost_since > ENGINE_PATIENCE_SECONDS:
+            except RequestException as error:
+                if isinstance(error, NotFound):
+                    raise RunError(
+                        "container_killed", f"the container was removed from outside{self._how_far}; run again"
+                    ) from error
+                if isinstance(error, APIError) or time.monotonic() - lost_since > ENGINE_PATIENCE_SECONDS:
                     raise
                 self._caller.pause(TICK_SECONDS)
 
@@ -246,77 +252,10 @@ class ContainerRun:
             self.warnings.append(
                 Warned(
                     code="container_left",
-                    message=f"container {self.facts['name']} could not be removed ({_one_line(error)}); "
+                    message=f"container {self.facts['name']} could not be removed ({one_line(error)}); "
                     "the next run on this engine removes it",
                 )
             )
-
-    def _judge(
-        self, state: t.Dict[str, t.Any], output: bytes, image: t.Any, engine: t.Dict[str, t.Any]
-    ) -> t.Dict[str, t.Any]:
-        if state["ExitCode"] != 0:
-            raise self._failure(state)
-        try:
-            result = read_result(output, self._request.expected_result, self._elapsed_seconds)
-        except ResultError as error:
-            raise RunError(
-                error.kind, f"{error}; it came from image {self._request.image}: rebuild that with role runner_image"
-            ) from error
-        tainted = taints(self._request, result, engine["Architecture"])
-        if tainted:
-            result["isolated"] = False
-        self.warnings += tainted
-        result["warnings"] = [*(result.get("warnings") or []), *self.warnings]
-        result["image"] = {**(result.get("image") or {}), "id": image.id, "name": self._request.image}
-        result["host"] = {
-            **(result.get("host") or {}),
-            "engine": engine.get("Name"),
-            "engine_id": engine.get("ID"),
-            "engine_version": engine.get("ServerVersion"),
-            "operating_system": engine.get("OperatingSystem"),
-            "kernel": engine.get("KernelVersion"),
-            "cpus": engine.get("NCPU"),
-            "memory_bytes": engine.get("MemTotal"),
-        }
-        return result
-
-    def _failure(self, state: t.Dict[str, t.Any]) -> RunError:
-        """Why the container ended without a result: the runner's own words where it had any, else the engine's."""
-        code = state["ExitCode"]
-        said = self._runner_said()
-        if state["OOMKilled"] or code == 5:
-            limit = format_memory(self._request.memory_bytes)
-            return RunError(
-                "out_of_memory", f"out of memory{self._how_far()} at the limit of {limit}; raise memory{said}"
-            )
-        if code in KILLED_CODES or (code == 6 and self._elapsed_seconds < self._request.timeout_seconds):
-            return RunError(
-                "container_killed",
-                f"the container was stopped from outside{self._how_far()} (exit code {code}); run again",
-            )
-        if code == 6:
-            return RunError("timed_out", self._timeout_message())
-        if "exec format error" in self._journal.last_words:
-            return RunError(
-                "wrong_architecture",
-                f"image {self._request.image} holds programs of another architecture than its label says; "
-                "build it on this engine",
-            )
-        return RunError(FAILURES.get(code, "runner_error"), self._runner_said() or f"the runner ended with code {code}")
-
-    def _timeout_message(self) -> str:
-        return (
-            f"the run did not end within {self._request.timeout_seconds} s{self._how_far()}; "
-            "raise timeout or lower iterations"
-        )
-
-    def _runner_said(self) -> str:
-        return _one_line((self._journal.error or {}).get("message") or self._journal.last_words)
-
-    def _how_far(self) -> str:
-        if not self._started:
-            return ""
-        return f" after {self._journal.iterations} of {self._request.iterations} iterations"
 
 
 class _Follower(threading.Thread):
@@ -333,7 +272,3 @@ class _Follower(threading.Thread):
         with contextlib.suppress(RequestException, HTTPError, OSError):
             for piece in self._client.api.logs(self._container_id, stdout=False, stderr=True, stream=True):
                 self.journal.feed(piece)
-
-
-def _one_line(text: object) -> str:
-    return printable(" ".join(str(text).split()))[:500]

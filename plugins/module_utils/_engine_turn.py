@@ -21,6 +21,7 @@ import typing as t
 from pathlib import Path
 
 from ._caller import Caller
+from ._container import RunError
 
 try:
     from docker.errors import NotFound
@@ -80,6 +81,10 @@ def _opened(path: str) -> int:
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o444)
                 os.fchmod(descriptor, 0o444)
                 return descriptor
+        except OSError as error:
+            raise RunError(
+                "no_lock", f"cannot open {path} on this host, which lets one run at a time measure: {error.strerror}"
+            ) from error
 
 
 def _try_lock(descriptor: int) -> bool:

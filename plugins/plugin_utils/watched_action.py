@@ -10,9 +10,9 @@ shell command of a few milliseconds: it prints the line that it finds and touche
 
 Why not Ansible's asynchronous tasks: they detach the module from the connection, so that Ctrl-C would leave the run to
 its lease (a minute) where now the signal or the hang-up reaches it at once; every look of `async_status` starts a
-Python on the machine that measures (tests/benchmarks/progress_cost.py compares the two); and starting a job by hand
-means setting attributes of the task that Ansible does not promise. What is used here, `_execute_module` and
-`_low_level_execute_command`, is what Ansible's own action plugins live on.
+Python on the machine that measures, where now it is `cat` (tests/benchmarks/progress_cost.py says what it takes); and
+starting a job by hand means setting attributes of the task that Ansible does not promise. What is used here,
+`_execute_module` and `_low_level_execute_command`, is what Ansible's own action plugins live on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from ansible.utils.display import Display
 
 FIRST_LOOK_SECONDS = 2.0
 LOOK_SECONDS = 5.0
+# A module that takes long to get to its machine must not leave the terminal silent for 10.
+SILENCE_SECONDS = 6.0
 # With looks 5 seconds apart, the next line comes within 15 even where a look takes long.
 REPEAT_SECONDS = 8.0
 MAX_LINE = 240
@@ -47,7 +49,7 @@ class WatchedAction(ActionBase):  # type: ignore[misc]
         super().run(tmp, task_vars)
         directory = f"/tmp/rightsize-whisper-{secrets.token_hex(16)}"
         arguments = {**self._task.args, "progress_dir": directory}
-        with Looker(_own_copy(self), directory):
+        with Looker(_own_copy(self), directory, str((task_vars or {}).get("inventory_hostname", "localhost"))):
             answer: dict[str, Any] = self._execute_module(
                 module_name=self._task.action, module_args=arguments, task_vars=task_vars
             )
@@ -59,9 +61,11 @@ class WatchedAction(ActionBase):  # type: ignore[misc]
 class Looker:
     """A context: while it lasts, a thread looks at the run in `directory` and prints what it sees."""
 
-    def __init__(self, action: ActionBase, directory: str) -> None:
+    def __init__(self, action: ActionBase, directory: str, host: str) -> None:
         self._action = action
         self._directory = directory
+        self._host = host
+        self._begun = time.monotonic()
         self._display = Display()
         self._printer = ProgressPrinter(self._print)
         self._over = threading.Event()
@@ -96,7 +100,10 @@ class Looker:
             self._display.warning(f"Cannot see how far the run is; without a look it is given up: {error}")
             return
         # There is no such folder before the module began and after it ended.
-        self._printer.show(answer["stdout"] if answer["rc"] == 0 else "")
+        if answer["rc"] == 0:
+            self._printer.show(answer["stdout"])
+        elif not self._printer.has_printed and time.monotonic() - self._begun > SILENCE_SECONDS:
+            self._printer.show(f"[{self._host}] starting the module")
 
     def _print(self, line: str) -> None:
         # Standard output belongs to the callback, which may write JSON to it.

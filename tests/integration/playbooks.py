@@ -25,7 +25,7 @@ ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 
 
 class PlaybookRun:
-    """One ansible-playbook in a session of its own, as if started from a terminal."""
+    """One ansible-playbook in a session of its own, as if started from a terminal. As a context it ends with that."""
 
     def __init__(self, folder: Path, play: list[dict[str, Any]], inventory: dict[str, Any], **environment: str) -> None:
         self.lines: list[tuple[float, str]] = []
@@ -57,6 +57,16 @@ class PlaybookRun:
     def output(self) -> str:
         return "\n".join(line for _time, line in self.lines)
 
+    def __enter__(self) -> PlaybookRun:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def wait(self, timeout: float = 120) -> int:
         try:
             code = self._process.wait(timeout)
@@ -81,7 +91,7 @@ class PlaybookRun:
         """The lines of progress, such as `[here] base: …`, that have `words`, each with the time it came."""
         return [(time, line) for time, line in self.lines if re.match(r"\[\S+\] \S+: ", line) and words in line]
 
-    def wait_for(self, words: str, timeout: float = 60) -> float:
+    def wait_for(self, words: str, timeout: float = 120) -> float:
         """Until a line has these words; gives the time it came."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -73,8 +73,8 @@ def misbehaviour(tmp_path_factory: pytest.TempPathFactory, stand_in: str) -> dic
         {"image": stand_in, "iterations": 3, "labels": {"behaviour": behaviour, "seconds": "0.05"}}
         for behaviour in MISBEHAVIOUR
     ]
-    run = PlaybookRun(folder, measuring(folder / "answers", *runs, go_on=True), inventory("here"))
-    run.wait(300)
+    with PlaybookRun(folder, measuring(folder / "answers", *runs, go_on=True), inventory("here")) as run:
+        run.wait(300)
     return dict(zip(MISBEHAVIOUR, answers(folder / "answers"), strict=True))
 
 
@@ -118,14 +118,30 @@ def test_bad_usage(
     assert "partial_journal" not in answer
 
 
-def test_a_limit_that_is_not_enforced_taints(play: Play, tmp_path: Path, stand_in: str, containers: Containers) -> None:
-    labels = {"behaviour": "limit_not_enforced"}
-    run = play(measuring(tmp_path, {"image": stand_in, "iterations": 1, "labels": labels}))
+@pytest.mark.parametrize(
+    ("behaviour", "options", "code", "words"),
+    [
+        ("limit_not_enforced", {}, "cpu_limit_mismatch", "found a CPU limit of 2 where 1 was set"),
+        ("other_architecture", {"allow_emulation": True}, "emulated", "was emulated"),
+    ],
+)
+def test_what_is_not_isolated_is_tainted(
+    play: Play,
+    tmp_path: Path,
+    stand_in: str,
+    containers: Containers,
+    behaviour: str,
+    options: dict[str, Any],
+    code: str,
+    words: str,
+) -> None:
+    arguments = {"image": stand_in, "iterations": 1, "labels": {"behaviour": behaviour}, **options}
+    run = play(measuring(tmp_path, arguments))
     assert run.wait() == 0, run.output
     [answer] = answers(tmp_path)
     assert answer["result"]["isolated"] is False
-    assert [warning["code"] for warning in answer["result"]["warnings"]] == ["cpu_limit_mismatch"]
-    assert "found a CPU limit of 2 where 1 was set" in run.output
+    assert [warning["code"] for warning in answer["result"]["warnings"]] == [code]
+    assert words in run.output
 
 
 @pytest.mark.slow

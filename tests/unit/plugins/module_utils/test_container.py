@@ -18,7 +18,6 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._container impor
     format_memory,
     parse_memory,
     runner_arguments,
-    taints,
     unprivileged_user,
 )
 
@@ -136,44 +135,3 @@ def test_a_record_that_says_otherwise_stops_the_run(changes: dict[str, Any]) -> 
 
 def test_swap_that_cannot_be_limited_is_warned_of() -> None:
     assert [warning["code"] for warning in check_record(REQUEST, a_record(MemorySwap=-1), None)] == ["swap_not_limited"]
-
-
-def a_result(**changes: Any) -> dict[str, Any]:
-    return {
-        "architecture": "x86_64",
-        "cpu_limit": 1,
-        "isolated": True,
-        "isolation": {"mode": "quota", "emulated": False},
-        "warnings": [],
-        **changes,
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "codes"),
-    [
-        ({}, []),
-        ({"cpu_limit": None}, ["cpu_limit_mismatch"]),
-        ({"cpu_limit": 2}, ["cpu_limit_mismatch"]),
-        ({"cpu_limit": 2, "warnings": [{"code": "cpu_limit_mismatch", "message": "it is 2"}]}, []),
-        ({"isolated": False}, ["not_isolated"]),
-        ({"isolation": None}, []),
-        ({"isolation": {"emulated": True}}, ["emulated"]),
-    ],
-)
-def test_what_the_runner_found_taints(changes: dict[str, Any], codes: list[str]) -> None:
-    assert [warning["code"] for warning in taints(REQUEST, a_result(**changes), "x86_64")] == codes
-
-
-def test_a_cpuset_that_did_not_arrive_taints() -> None:
-    request = replace(REQUEST, cpuset=True)
-    assert [warning["code"] for warning in taints(request, a_result(), "x86_64")] == ["cpuset_mismatch"]
-    assert taints(request, a_result(isolation={"mode": "both"}), "x86_64") == []
-
-
-def test_a_result_of_another_architecture_is_refused_or_tainted() -> None:
-    with pytest.raises(RunError, match="measured on arm64") as caught:
-        taints(REQUEST, a_result(architecture="arm64"), "x86_64")
-    assert caught.value.kind == "wrong_architecture"
-    allowed = replace(REQUEST, allow_emulation=True)
-    assert [warning["code"] for warning in taints(allowed, a_result(architecture="arm64"), "x86_64")] == ["emulated"]

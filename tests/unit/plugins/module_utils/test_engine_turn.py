@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _engine_turn
+from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn import LABEL, engine_turn
 
 
@@ -105,8 +106,9 @@ def test_the_lock_file_serves_every_user(lock: Path) -> None:
 
 def test_a_link_in_place_of_the_lock_is_not_followed(lock: Path, tmp_path: Path) -> None:
     lock.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(RunError, match="symbolic links") as caught:
         take_turn(Listener())
+    assert caught.value.kind == "no_lock"
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -98,7 +98,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 
 def look(far_side: FarSide) -> None:
-    with Looker(far_side, "/tmp/run"):  # type: ignore[arg-type]
+    with Looker(far_side, "/tmp/run", "far"):  # type: ignore[arg-type]
         assert far_side.enough.wait(5)
 
 
@@ -107,6 +107,17 @@ def test_a_look_reads_the_progress_and_touches_the_lease(printed: list[tuple[str
     look(far_side)
     assert set(far_side.commands) == {"cat /tmp/run/progress && touch /tmp/run/lease"}
     assert ("stderr", "starting") in printed
+    assert ("stderr", "iteration 1") in printed
+
+
+def test_a_module_that_takes_long_to_begin_is_told_of(
+    printed: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(FarSide((1, ""), (1, "")))
+    assert printed == []
+    monkeypatch.setattr(watched_action, "SILENCE_SECONDS", 0.0)
+    look(FarSide((1, ""), (1, ""), (0, "iteration 1\n")))
+    assert printed[0] == ("stderr", "[far] starting the module")
     assert ("stderr", "iteration 1") in printed
 
 
@@ -134,7 +145,7 @@ def test_a_worker_whose_playbook_was_killed_ends_itself(
     monkeypatch.setattr(watched_action.os, "getppid", lambda: next(parents, 1))
     monkeypatch.setattr(watched_action.os, "kill", lambda *what: (sent.append(what), ended.set()))
     far_side = FarSide((0, "iteration 1\n"))
-    with Looker(far_side, "/tmp/run"):  # type: ignore[arg-type]
+    with Looker(far_side, "/tmp/run", "far"):  # type: ignore[arg-type]
         assert ended.wait(5)
     assert sent == [(os.getpid(), signal.SIGTERM)]
     assert len(far_side.commands) == 1
