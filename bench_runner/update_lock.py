@@ -35,7 +35,14 @@ NEEDED_BY_TORCH = ["filelock", "fsspec", "jinja2", "networkx", "sympy", "typing-
 
 
 def main() -> None:
-    lines = (HERE / "requirements.in").read_text().splitlines()
+    locked = collect((HERE / "requirements.in").read_text())
+    (HERE / "requirements.lock").write_text(render(locked))
+    print(f"requirements.lock: {len(locked)} packages")
+
+
+def collect(requirements: str) -> dict[str, set[str]]:
+    """Every package that is needed, pinned, with its hashes."""
+    lines = requirements.splitlines()
     wanted = [line for line in lines if line and not line.startswith("#")]
     whisper = next(line for line in wanted if line.startswith("openai-whisper=="))
     others = [line for line in wanted if not line.startswith(("openai-whisper==", "torch=="))]
@@ -48,8 +55,7 @@ def main() -> None:
         if name not in LEFT_OUT:
             digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
             locked.setdefault(f"{name}=={item['metadata']['version']}", set()).add(digest)
-    (HERE / "requirements.lock").write_text(render(locked))
-    print(f"requirements.lock: {len(locked)} packages")
+    return locked
 
 
 def wheels_for(machine: str) -> list[str]:
