@@ -84,7 +84,7 @@ def _machine(result: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("CPU limit", "cpus", result["cpu_limit"], absent="none")
     yield Fact("CPU limited by", "text", None if isolation["mode"] == "none" else isolation["mode"], absent="nothing")
     yield Fact("Isolated as asked", "yes_no", result["isolated"])
-    yield Fact("Kubernetes node", "text", (result["kubernetes"] or {}).get("node"), absent="none", optional=True)
+    yield Fact("Kubernetes node", "code", (result["kubernetes"] or {}).get("node"), absent="none", optional=True)
     yield Fact("Threads", "count", result["threads"])
 
 

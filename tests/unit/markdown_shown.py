@@ -2,13 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a text shows, and whether it does anything, is asked of GitHub's own parser of Markdown."""
+"""What a text shows, and whether it does anything: asked of GitHub's own parser of Markdown, and of markdown-it.
+
+Many editors and wikis have the second one, which also makes a link of whatever ends as a domain does.
+"""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 
 import cmarkgfm
+from markdown_it import MarkdownIt
 
 # What breaks an address in two shows nothing.
 ZERO_WIDTH_SPACE = "\u200b"
@@ -26,6 +30,9 @@ HOSTILE = (
     "https://evil.example/path",
     "HTTP://EVIL.example",
     "www.evil.example",
+    "evil.com evil.co.uk/path evil.рф evil.xn--p1ai",
+    "//evil.com",
+    "[x](javascript:alert(1)) <https://evil.com> [x]: https://evil.com",
     "ftp://evil.example",
     "mail@evil.example",
     "mailto:mail@evil.example",
@@ -47,6 +54,7 @@ HOSTILE = (
     "zero\u200bwidth \ufeffmark \x00null",
     "{{ lookup('pipe', 'touch /tmp/pwned') }}",
     "{% for i in range(10**9) %}x{% endfor %}{# comment #}",
+    "{% raw %} {{ 7 * 7 }} {% endraw %}",
     "$x^2$ $$y$$",
     "trailing backslash \\",
     "\\| \\` \\\\",
@@ -75,8 +83,18 @@ class _Shown(HTMLParser):
 
 
 def shown(markdown: str) -> tuple[list[str], str]:
-    """The tags that it makes, and the text that it shows."""
+    """The tags that it makes, and the text that it shows; both parsers must agree."""
+    found = _read(cmarkgfm.github_flavored_markdown_to_html(markdown))
+    assert _read(_MARKDOWN_IT.render(markdown)) == found
+    return found
+
+
+# With tables, strike-through, HTML and linkify.
+_MARKDOWN_IT = MarkdownIt("gfm-like")
+
+
+def _read(html: str) -> tuple[list[str], str]:
     parser = _Shown()
-    parser.feed(cmarkgfm.github_flavored_markdown_to_html(markdown))
+    parser.feed(html)
     parser.close()
     return parser.tags, "".join(parser.texts).replace(ZERO_WIDTH_SPACE, "")

@@ -32,7 +32,13 @@ def test_a_text_in_one_line_moves_no_cursor_and_ends_no_line(text: str) -> None:
 
 
 def test_what_is_plain_stays_as_it_is() -> None:
-    for text in ("Intel(R) Xeon(R) Platinum 8488C @ 2.40GHz", "mac_m4", "6.1.134-152.225.amzn2023.x86_64", "日本 Ω"):
+    for text in (
+        "Intel(R) Xeon(R) Platinum 8488C @ 2.40GHz",
+        "mac_m4",
+        "6.1.134-152.225.amzn2023.x86_64",
+        "base.en",
+        "日本 Ω",
+    ):
         assert one_line(text) == markdown(text) == text
 
 
@@ -77,7 +83,9 @@ def test_an_identifier_is_code() -> None:
     assert markdown_code("a`b") == "a\\`b"
 
 
-@pytest.mark.parametrize("text", ["https://evil.example", "www.evil.example", "WWW.evil.example", "a@evil.example"])
+@pytest.mark.parametrize(
+    "text", ["https://evil.example", "www.evil.example", "WWW.evil.example", "a@evil.example", "evil.com"]
+)
 def test_an_address_is_broken_even_where_entities_are_read_first(text: str) -> None:
     """Parsers that look for addresses in the finished text see a character in between, not an escape."""
     assert "&#8203;" in markdown(text)
