@@ -116,6 +116,17 @@ def test_files_that_are_not_ours_are_left_as_they_are(reporting: Reporting, tmp_
     assert not elsewhere.exists()
 
 
+def test_a_folder_in_the_way_is_left_even_where_files_are_not(reporting: Reporting, tmp_path: Path) -> None:
+    (reporting.results / "values-base.yaml").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    reporting.report.symlink_to(tmp_path / "elsewhere")
+    run = reporting.run(**both(), benchmark_overwrite="true")
+    assert run.wait() == 2
+    for path in (reporting.results / "values-base.yaml", reporting.report):
+        assert f"{path} is a folder and is left as it is: move it away" in run.output
+        assert list(path.iterdir()) == []
+
+
 def test_runs_can_be_named_from_the_history(reporting: Reporting) -> None:
     reporting.remember(mac_m4(), xeon_pool(), xeon_pool(**OLD_POOL))
     run = reporting.run_from_history(
