@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
