@@ -64,8 +64,9 @@ sanity: $(VENV)/.made-for-tests  ## ansible-test sanity
 unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
 	pytest tests/unit $(PYTEST_ARGS)
 
+# A test of real engines and clusters may meet a busy machine: it gets a second try, which pytest lists as a rerun.
 integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
-	pytest tests/integration $(PYTEST_ARGS)
+	pytest tests/integration --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
 
 clean:  ## remove what make created, but no results
 	rm -rf .venv .ansible
