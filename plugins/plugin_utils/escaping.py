@@ -26,7 +26,7 @@ _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _BLOCK = re.compile(r"^(?=[#+=-])|^(\d{1,9})(?=[.)](?:\s|$))")
 # Bare addresses and @names become links in GitHub's Markdown, whether escaped or not, and in other Markdown whatever ends
 # as a domain does. A space of no width ends them. Models of English are called base.en, and no country is .en.
-_LINK = re.compile(r"(/(?=/)|\bwww(?=\.)|@(?=\S)|\.(?!en\b)(?=(?:[^\W\d_]{2,}|xn--[\w-]+)\b))", re.IGNORECASE)
+_LINK = re.compile(r"(/(?=/)|\bwww(?=\.)|@(?=\S)|\.(?!en\b)(?=[^\W\d_]{2,}\b))", re.IGNORECASE)
 _NO_SPACE = "&#8203;"
 # Nothing in these can end a code span or act within one, also in a table's cell.
 _CODE = re.compile(r"[A-Za-z0-9._:/@+=,-]+")

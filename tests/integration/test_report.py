@@ -127,6 +127,14 @@ def test_a_folder_in_the_way_is_left_even_where_files_are_not(reporting: Reporti
         assert list(path.iterdir()) == []
 
 
+def test_a_results_folder_may_have_any_name(reporting: Reporting) -> None:
+    odd = reporting.results / r"it's {a} \1 $x"
+    odd.mkdir()
+    run = reporting.run(**both(), benchmark_results_dir=str(odd))
+    assert run.wait() == 0, run.output
+    assert sorted(path.name for path in odd.iterdir()) == ["normalization.yml", "report.md", "values-base.yaml"]
+
+
 def test_runs_can_be_named_from_the_history(reporting: Reporting) -> None:
     reporting.remember(mac_m4(), xeon_pool(), xeon_pool(**OLD_POOL))
     run = reporting.run_from_history(
