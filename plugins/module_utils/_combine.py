@@ -66,6 +66,7 @@ def _renumbered(results: Sequence[Result]) -> t.List[Result]:
 
 
 def _figures(processes: t.List[Result], results: Sequence[Result]) -> Result:
+    """As bench_runner/result.py makes them, rounded as there."""
     wall_ms = sorted(wall for process in processes for wall in process["wall_ms"])
     count = len(wall_ms)
     average_ms = math.fsum(wall_ms) / count
@@ -75,21 +76,21 @@ def _figures(processes: t.List[Result], results: Sequence[Result]) -> Result:
     }
     return {
         "iterations": count,
-        "avg_latency_ms": average_ms,
-        "avg_latency_seconds": average_ms / 1000,
-        "total_time_seconds": math.fsum(wall_ms) / 1000,
-        "rps": 1000 / average_ms,
-        "real_time_factor": average_ms / 1000 / results[0]["audio"]["seconds"],
+        "avg_latency_ms": round(average_ms, 4),
+        "avg_latency_seconds": round(average_ms / 1000, 7),
+        "total_time_seconds": round(math.fsum(wall_ms) / 1000, 7),
+        "rps": round(1000 / average_ms, 7),
+        "real_time_factor": round(average_ms / 1000 / results[0]["audio"]["seconds"], 7),
         "latency_ms": {
             "min": wall_ms[0],
-            "median": statistics.median(wall_ms),
+            "median": round(statistics.median(wall_ms), 4),
             **percentiles,
             "max": wall_ms[-1],
-            "stddev": statistics.stdev(wall_ms) if count > 1 else None,
+            "stddev": round(statistics.stdev(wall_ms), 4) if count > 1 else None,
         },
         # The means of the Pods, each by its iterations.
         "phases_ms": {
-            phase: math.fsum(result["phases_ms"][phase] * result["iterations"] for result in results) / count
+            phase: round(math.fsum(result["phases_ms"][phase] * result["iterations"] for result in results) / count, 4)
             for phase in results[0]["phases_ms"]
         },
     }
@@ -102,7 +103,7 @@ def _throttling(results: Sequence[Result]) -> Result:
     for name in found[0]:
         if name != "applicable":
             values = [counted.get(name) for counted in found]
-            sums[name] = None if None in values else sum(t.cast("t.List[float]", values))
+            sums[name] = None if None in values else round(sum(t.cast("t.List[float]", values)), 6)
     return sums
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 import traceback
 import typing as t
@@ -24,11 +25,12 @@ try:
     import urllib3
     from kubernetes import config
     from urllib3.exceptions import HTTPError, SSLError
+    from yaml import YAMLError
 
     KUBERNETES_IMPORT_ERROR: t.Optional[str] = None
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
-    HTTPError = SSLError = OSError
+    HTTPError = SSLError = YAMLError = OSError
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -42,6 +44,9 @@ REFUSED_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_RETRY_AFTER_SECONDS = 30.0
+
+# How the admission of a LimitRange words its refusals.
+LIMIT_RANGE = re.compile(r"(maximum|minimum) \S+ usage per |max limit to request ratio per ")
 
 Object = t.Dict[str, t.Any]
 
@@ -168,7 +173,7 @@ class Cluster:
                     "no_context", f"the kubeconfig has no context {self.context!r}; it has {', '.join(sorted(names))}"
                 )
             client = config.new_client_from_config(self._kubeconfig, self.context, persist_config=False)
-        except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        except (config.ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError) as error:
             where = self._kubeconfig or "KUBECONFIG or ~/.kube/config"
             raise ClusterError("no_kubeconfig", f"cannot use the kubeconfig ({where}): {one_line(error)}") from error
         chosen = next(entry for entry in known if entry["name"] == self.context)
@@ -228,7 +233,7 @@ def explain(status: int, data: bytes, context: str) -> ClusterError:
         return ClusterError(
             "admission", f"{words}; ask who runs that admission controller to except the benchmark", status
         )
-    if status == 403 and any(f"{bound} {scope}" in lowered for bound in ("maximum", "minimum") for scope in LIMITED):
+    if status == 403 and LIMIT_RANGE.search(lowered):
         return ClusterError("limit_range", f"{words}; change the LimitRange or benchmark in another namespace", status)
     if status == 403 and "cannot" in lowered:
         return ClusterError("forbidden", f"{words}; grant it with docs/kubernetes/role.yaml", status)
@@ -238,10 +243,6 @@ def explain(status: int, data: bytes, context: str) -> ClusterError:
         return ClusterError("api_unreachable", f"the API server cannot answer ({words}); run again", status)
     kind = {403: "admission", 404: "not_found", 409: "conflict", 400: "refused", 422: "refused"}.get(status, "refused")
     return ClusterError(kind, words, status)
-
-
-# How a LimitRange names what it limits.
-LIMITED = ("cpu usage per", "memory usage per", "ephemeral-storage usage per", "cpu max limit to request", "memory max")
 
 
 def one_line(text: object) -> str:

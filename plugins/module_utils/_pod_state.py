@@ -35,6 +35,8 @@ CONTAINER_REASONS = {
     "PreStartHookError",
     "RunContainerError",
 }
+# The reason of a container that ended before its program began.
+START_FAILURES = ("ContainerCannotRun", "StartError")
 # What a Pod says when it was ended from outside: the reason of the Pod, or of its condition DisruptionTarget.
 DISRUPTIONS = {
     "Evicted": "evicted",
@@ -84,11 +86,11 @@ def look_at(pod: Object) -> Look:
     status = pod.get("status") or {}
     container = _container_status(status)
     state = container.get("state") or {}
-    if state.get("terminated"):
+    if state.get("terminated") is not None:
         return Look("ended", "ended", ended=_ended(state["terminated"]))
     if status.get("phase") in ("Failed", "Succeeded"):
         return Look("failed", one_line(status.get("reason") or status["phase"]))
-    if state.get("running"):
+    if state.get("running") is not None:
         return Look("running", "loading")
     if not (pod.get("spec") or {}).get("nodeName"):
         return Look("scheduling", *_scheduling(status))
@@ -125,13 +127,19 @@ def why_no_result(request: PodRequest, pod: Object, said: str, how_far: str, ela
             f"node {node} cannot run the programs of image {request.run.image}: they are of another architecture; build "
             "the image for it or select other nodes",
         )
+    if ended.reason in START_FAILURES:
+        return RunError(
+            "container_error",
+            f"the container of Pod {name} cannot start ({one_line(ended.message)}); check that {request.run.image} is a "
+            "runner image",
+        )
     if ended.exit_code in KILLED_CODES or (ended.exit_code == 6 and elapsed < request.run.timeout_seconds):
         return RunError(
             "pod_killed", f"the container was stopped from outside{how_far} (exit code {ended.exit_code}); run again"
         )
     if ended.exit_code == 6:
         return _timed_out(request, how_far)
-    reason = said or one_line(ended.message) or f"the runner ended with code {ended.exit_code} ({ended.reason})"
+    reason = said or f"the runner ended with code {ended.exit_code} ({ended.reason}){how_far}"
     return RunError(FAILURES.get(ended.exit_code, "runner_error"), reason)
 
 

@@ -35,7 +35,8 @@ MAX_LOG_BYTES = 32 * 1024 * 1024
 LOG_PATIENCE_SECONDS = 60.0
 # Of a Pod that has failed, the log would only tell more about it.
 FAILED_LOG_PATIENCE_SECONDS = 10.0
-DELETE_PATIENCE_SECONDS = 30.0
+# Above the time that a container may take to stop.
+DELETE_PATIENCE_SECONDS = STOP_SECONDS + 50.0
 DELETE_LOOK_SECONDS = 0.5
 # How long a Pod may be gone-to-be before its node counts as lost.
 GONE_SECONDS = STOP_SECONDS + 30.0
@@ -114,12 +115,19 @@ class WatchedPod:
 
     def failure(self) -> RunError:
         """Why it ended without a result."""
-        error = self.journal.error or {}
-        said = one_line(error.get("message") or self.journal.last_words)
         if is_being_deleted(self.pod):
             return self._vanished()
         elapsed = self.look.ended.seconds if self.look.ended else None
-        return why_no_result(self._request, self.pod, said, self.how_far(), elapsed or 0.0)
+        return why_no_result(self._request, self.pod, self._said(), self.how_far(), elapsed or 0.0)
+
+    def _said(self) -> str:
+        """The runner's last words: from its log, or from the end of it that the kubelet kept as termination message."""
+        kept = self._journal_of(self.look.ended.message.encode() if self.look.ended else b"")
+        for journal in (self.journal, kept):
+            words = (journal.error or {}).get("message") or journal.last_words
+            if words:
+                return one_line(words)
+        return ""
 
     def how_far(self) -> str:
         if not self.journal.words:
@@ -252,12 +260,16 @@ class WatchedPod:
             log = self._log(MAX_LOG_LINES, patience)
         except ClusterError as error:
             return str(error)
-        journal = Journal(self.run.run_id)
-        journal.feed(log)
-        journal.finish()
+        journal = self._journal_of(log)
         if journal.iterations >= self.journal.iterations:
             self.journal = journal
         return log
+
+    def _journal_of(self, log: bytes) -> Journal:
+        journal = Journal(self.run.run_id)
+        journal.feed(log)
+        journal.finish()
+        return journal
 
     def _log(self, lines: int, patience_seconds: float) -> bytes:
         query = {"container": CONTAINER, "tailLines": lines, "limitBytes": MAX_LOG_BYTES}
