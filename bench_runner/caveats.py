@@ -18,6 +18,8 @@ from bench_runner.summary import spread_between
 
 # Means of five processes on a quiet machine lay 5.5 % apart at most; beyond that somebody disturbs it.
 SPREAD_LIMIT = 0.05
+# On a quiet machine it is more than 99 %.
+CPU_SHARE_LIMIT = 0.95
 STEAL_LIMIT = 0.01
 THROTTLED_LIMIT = 0.10
 
@@ -85,6 +87,17 @@ def of_spread(process_means_ms: Sequence[float]) -> Iterator[Warned]:
             f"the means of the {len(process_means_ms)} processes lie {spread:.1%} apart, from {min(process_means_ms):.0f} "
             f"to {max(process_means_ms):.0f} ms (mean {fmean(process_means_ms):.0f} ms): other work disturbs the machine; "
             "quiet it and run again",
+        )
+
+
+def of_contention(cpu_ms: float, wall_ms: float, cpu_limit: float | None) -> Iterator[Warned]:
+    """Whether a measuring process had to wait for its CPU: transcribing, it always has work for one."""
+    share = cpu_ms / (wall_ms * min(cpu_limit or 1, 1))
+    if share < CPU_SHARE_LIMIT:
+        yield Warned(
+            "contended",
+            f"the measuring processes had a CPU for {share:.0%} of the time that was theirs: other work keeps the CPUs busy; "
+            "run it alone",
         )
 
 

@@ -202,6 +202,8 @@ class Run:
         counters = [event["throttling"] for event in events if event["event"] == "iteration"]
         self._warn(caveats.of_transcripts(len(self._transcripts)))
         self._warn(caveats.of_spread([fmean(process["wall_ms"]) for process in result["processes"]]))
+        cpu_ms, wall_ms = (sum(sum(process[name]) for process in result["processes"]) for name in ("cpu_ms", "wall_ms"))
+        self._warn(caveats.of_contention(cpu_ms, wall_ms, self._isolation.cpu_limit))
         self._warn(caveats.of_steal(throttling["steal_seconds"], total(counters, "demand_seconds")))
         self._warn(
             caveats.of_throttling(

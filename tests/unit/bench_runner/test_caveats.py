@@ -61,6 +61,17 @@ def test_noise_is_told_with_its_figures() -> None:
     assert "from 2000 to 2200 ms" in warned.message
 
 
+@pytest.mark.parametrize(("cpu_ms", "limit"), [(1990, 1.0), (1990, None), (5900, 4.0), (1000, 0.5), (2000, 1.0)])
+def test_no_contention(cpu_ms: float, limit: float | None) -> None:
+    assert not list(caveats.of_contention(cpu_ms, 2000, limit))
+
+
+def test_contention() -> None:
+    (warned,) = caveats.of_contention(860, 2000, 1.0)
+    assert "had a CPU for 43% of the time" in warned.message
+    assert codes(caveats.of_contention(860, 2000, 0.5)) == ["contended"]
+
+
 @pytest.mark.parametrize(
     ("steal", "demand", "warned"), [(0.9, 100, False), (1.1, 100, True), (None, None, False), (0.0, 0.0, False)]
 )
