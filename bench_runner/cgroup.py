@@ -80,7 +80,7 @@ class ControlGroup:
 
     def _quota(self, folder: Path) -> float | None:
         if self.version == 2:
-            quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
+            quota, _unused, period = (_read(folder / "cpu.max") or "max").partition(" ")
         else:
             quota = _read(folder / "cpu.cfs_quota_us") or "-1"
             period = _read(folder / "cpu.cfs_period_us") or ""
@@ -108,13 +108,13 @@ def find(root: Path = Path("/")) -> ControlGroup:
 
 def count_cpus(cpu_list: str) -> int:
     """How many CPUs a list such as `0-3,8` names."""
-    return sum(1 for _ in cpus(cpu_list))
+    return sum(1 for _unused in cpus(cpu_list))
 
 
 def cpus(cpu_list: str) -> Iterator[int]:
     """The numbers of the CPUs in a list such as `0-3,8`."""
     for part in filter(None, cpu_list.split(",")):
-        first, _, last = part.partition("-")
+        first, _unused, last = part.partition("-")
         yield from range(int(first), int(last or first) + 1)
 
 
@@ -125,7 +125,7 @@ def _mounts(root: Path) -> dict[str, tuple[str, str]]:
     """
     found: dict[str, tuple[str, str]] = {}
     for line in (_read(root / "proc/self/mountinfo") or "").splitlines():
-        before, _, after = line.partition(" - ")
+        before, _unused, after = line.partition(" - ")
         mount, filesystem = before.split(), after.split()
         if len(mount) < 6 or len(filesystem) < 3:
             continue
@@ -141,8 +141,8 @@ def _memberships(root: Path) -> dict[str, str]:
     """Controller (version 2: empty) -> the path of this process's group."""
     found: dict[str, str] = {}
     for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        _unused, _unused, rest = line.partition(":")
+        controllers, _unused, path = rest.partition(":")
         for controller in controllers.split(","):
             found[controller] = path
     return found

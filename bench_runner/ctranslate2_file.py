@@ -46,7 +46,7 @@ def read_model(model: bytes) -> dict[str, Tensor]:
     if specification != SPECIFICATION:
         raise ValueError(f"it holds a {specification[:40]}")
     reader.integer("I")
-    return dict(reader.variable() for _ in range(reader.integer("I")))
+    return dict(reader.variable() for _unused in range(reader.integer("I")))
 
 
 class _Reader:
@@ -70,7 +70,7 @@ class _Reader:
 
     def variable(self) -> tuple[str, Tensor]:
         name = self.string()
-        shape = tuple(self.integer("I") for _ in range(self.integer("B")))
+        shape = tuple(self.integer("I") for _unused in range(self.integer("B")))
         kind = self.integer("B")
         data = self.bytes(self.integer("I"))
         is_weight = bool(shape) and not name.endswith("/alignment_heads")

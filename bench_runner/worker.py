@@ -78,13 +78,13 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
     gc.freeze()
     gc.disable()
     warmup_ms = []
-    for _ in range(order["warmup"]):
+    for _unused in range(order["warmup"]):
         warmup_ms.append(job.run()[0].wall_ms)
         gc.collect()
     answers.send("warm", model_load_seconds=model_load_seconds, warmup_ms=warmup_ms)
 
     group = cgroup.find()
-    for _ in range(order["iterations"]):
+    for _unused in range(order["iterations"]):
         gc.collect()
         before = _counters(group)
         iteration, transcript = job.run()

@@ -28,7 +28,7 @@ try:
     from urllib3.exceptions import HTTPError
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    APIError = StreamParseError = RequestException = HTTPError = OSError
+    APIError = StreamParseError = RequestException = HTTPError = ImportError
 
 if t.TYPE_CHECKING:
     from ._caller import Caller
@@ -95,7 +95,8 @@ def _build_context(
     client: t.Any, context: t.IO[bytes], wanted: Wanted, plan: Plan, checkpoint: Checkpoint, caller: Caller
 ) -> None:
     """Have the engine build it, or raise an ImageError with the step that failed and its last words."""
-    assert plan.base is not None
+    if plan.base is None:
+        raise ImageError("base", "there is no base image to build on")
     labels = {
         "inputs": plan.sha256,
         "input-hashes": json.dumps(plan.inputs, sort_keys=True),

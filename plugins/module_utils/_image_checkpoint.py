@@ -18,9 +18,11 @@ import ssl
 import tempfile
 import typing as t
 import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
+
+from ansible.module_utils.urls import ConnectionError as UrlConnectionError
+from ansible.module_utils.urls import open_url
 
 from ._image_tools import CHUNK_BYTES, ImageError, one_line, pip, run, sha256_of
 
@@ -30,7 +32,7 @@ if t.TYPE_CHECKING:
 DOWNLOAD_TIMEOUT_SECONDS = 20
 # What a host that does not give the file looks like; any other OSError is a trouble of this machine's.
 NETWORK_ERRORS = (
-    urllib.error.URLError, http.client.HTTPException, ConnectionError, socket.timeout, ssl.SSLError,
+    urllib.error.URLError, http.client.HTTPException, ConnectionError, UrlConnectionError, socket.timeout, ssl.SSLError,
 )  # fmt: skip
 
 
@@ -113,7 +115,7 @@ def _download(url: str, sha256: str, to: Path, caller: Caller) -> None:
     digest = hashlib.sha256()
     size = 0
     with _unfinished(to) as partial:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer, partial.open("wb") as file:
+        with contextlib.closing(open_url(url, timeout=DOWNLOAD_TIMEOUT_SECONDS)) as answer, partial.open("wb") as file:
             for chunk in iter(lambda: answer.read(CHUNK_BYTES), b""):
                 caller.check()
                 file.write(chunk)

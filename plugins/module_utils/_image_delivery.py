@@ -171,14 +171,15 @@ def described(archive: Path) -> t.Tuple[str, str]:
     try:
         with tarfile.open(archive) as tar:
             member = tar.extractfile("manifest.json")
-            assert member is not None
+            if member is None:
+                raise ValueError("manifest.json is no file")
             [entry] = json.load(member)
             # A file name of old engines (HASH.json) or a path of new ones (blobs/sha256/HASH).
             image_id = "sha256:" + Path(entry["Config"]).stem
             return entry["RepoTags"][0], image_id
     except OSError as error:
         raise DeliveryError("archive", f"cannot read the image in {archive}: {error.strerror}") from error
-    except (tarfile.TarError, KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except (tarfile.TarError, KeyError, ValueError, TypeError, IndexError) as error:
         raise DeliveryError(
             "archive", f"{archive} is no archive of one named image as `docker save` writes it"
         ) from error

@@ -30,7 +30,7 @@ try:
     KUBERNETES_IMPORT_ERROR: t.Optional[str] = None
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
-    HTTPError = SSLError = YAMLError = OSError
+    HTTPError = SSLError = YAMLError = ImportError
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0

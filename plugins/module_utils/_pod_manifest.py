@@ -156,8 +156,7 @@ def render(request: PodRequest, number: int, owner: str, deadline: float) -> Obj
 
 def audio_config_map(request: PodRequest, pods: t.Sequence[Object]) -> Object:
     """The user's audio, owned by the Pods that mount it: the cluster removes it with the last of them."""
-    assert request.audio is not None
-    _name, content = request.audio
+    _name, content = request.audio or ("", b"")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -78,7 +78,7 @@ def misbehave_in_the_middle(options: argparse.Namespace) -> None:
     if options.behaviour == "traceback":
         print(1 // 0)
     if options.behaviour == "out_of_memory":
-        hoard = [os.urandom(2**20) for _ in range(2**20)]
+        hoard = [os.urandom(2**20) for _unused in range(2**20)]
         print(len(hoard))
     if options.behaviour == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -145,8 +145,9 @@ def write(options: argparse.Namespace, document: dict[str, Any]) -> None:
     elif behaviour == "silent":
         text = ""
     elif behaviour == "large":
-        # Larger than the pieces of 16 KiB in which an engine keeps its log.
-        text = text[:-1] + ', "padding": "' + "é" * 100_000 + '"}'
+        # More than the 16 KiB after which an engine cuts a line in its log, be it within a character: hence ASCII, as of
+        # the real runner.
+        text = json.dumps({**document, "padding": "é" * 100_000})
     sys.stdout.buffer.write(text.encode() + b"\n")
 
 

@@ -24,15 +24,15 @@ COMMAND = [sys.executable, "-m", "bench_runner"]
 def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "XDG_CACHE_HOME": "/nonexistent", "HTTPS_PROXY": "http://127.0.0.1:9"}
     command = [*COMMAND, *map(str, arguments)]
-    options = {"capture_output": True, "text": True, "check": False, "cwd": CHECKOUT, "env": environment, **options}
-    return subprocess.run(command, **options)
+    options = {"capture_output": True, "text": True, "cwd": CHECKOUT, "env": environment, **options}
+    return subprocess.run(command, check=False, **options)
 
 
 def refused(exit_code: int, *arguments: object, **options: Any) -> str:
     """The error's line; the same error as an event, too."""
     ended = run(*arguments, **options)
     assert (ended.returncode, ended.stdout) == (exit_code, "")
-    *_, last = ended.stderr.splitlines()
+    *_unused, last = ended.stderr.splitlines()
     assert last.startswith("bench_runner: error: ")
     assert "Traceback" not in ended.stderr
 
@@ -150,7 +150,7 @@ def test_what_the_machine_is_is_said_at_once(tmp_path: Path) -> None:
     ) as process:
         assert process.stderr is not None
         begun = time.monotonic()
-        said = [process.stderr.readline() for _ in range(3)]
+        said = [process.stderr.readline() for _unused in range(3)]
         assert time.monotonic() - begun < 10
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 6

@@ -87,7 +87,7 @@ class Reader(pickle.Unpickler):
         super().__init__(BytesIO(self.archive.read("checkpoint/data.pkl")))
 
     def find_class(self, module: str, name: str) -> Any:
-        def rebuild(storage: Any, offset: int, size: Any, stride: Any, *_: Any) -> Any:
+        def rebuild(storage: Any, offset: int, size: Any, stride: Any, *_unused: Any) -> Any:
             array = storage[offset:].reshape(size)
             assert tuple(step // 2 for step in array.strides) == stride
             return array
@@ -95,7 +95,7 @@ class Reader(pickle.Unpickler):
         return {"HalfStorage": "<f2", "_rebuild_tensor_v2": rebuild, "OrderedDict": dict}[name]
 
     def persistent_load(self, identity: Any) -> Any:
-        _, kind, key, place, count = identity
+        _unused, kind, key, place, count = identity
         assert place == "cpu"
         array = np.frombuffer(self.archive.read(f"checkpoint/data/{key}"), kind)
         assert array.size == count

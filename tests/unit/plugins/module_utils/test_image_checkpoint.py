@@ -229,7 +229,7 @@ def test_a_download_that_nobody_waits_for_is_stopped(tmp_path: Path) -> None:
         Caller("[image] base:", str(tmp_path / "run"), lease_seconds=0.05) as caller,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(weights.urllib.request, "urlopen", lambda url, timeout: Endless())
+        patch.setattr(weights, "open_url", lambda url, timeout: Endless())
         with pytest.raises(Abandoned):
             weights._download("http://x", "0" * 64, tmp_path / "model.pt", caller)
     assert not list(tmp_path.glob("*model*"))
