@@ -13,6 +13,7 @@ import re
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 STAND_IN = Path(__file__).parent / "stand_in" / "runner.py"
 
@@ -33,23 +34,29 @@ done
 def stand_in_context(base: str) -> io.BytesIO:
     """What `docker build` needs for the stand-in runner."""
     dockerfile = f'FROM {base}\nCOPY runner.py /stand_in.py\nUSER 65532:65532\nENTRYPOINT ["python3", "/stand_in.py"]\n'
-    return _tar({"Dockerfile": dockerfile.encode(), "runner.py": STAND_IN.read_bytes()})
+    return archive_of({"Dockerfile": dockerfile.encode(), "runner.py": STAND_IN.read_bytes()})
 
 
 def tiny_image(name: str, script: str, architecture: str) -> bytes:
     """An image to `docker load`: this machine's shell and `sleep`, labelled as the architecture given, running `script`."""
-    layer = _tar({path: Path(source).read_bytes() for path, source in _programs("/bin/sh", "/bin/sleep").items()})
-    config = {
+    files = {path: Path(source).read_bytes() for path, source in _programs("/bin/sh", "/bin/sleep").items()}
+    return image_of(name, files, architecture, {"Entrypoint": ["/bin/sh", "-c", script, "runner"]})
+
+
+def image_of(name: str, files: dict[str, bytes], architecture: str, config: dict[str, Any]) -> bytes:
+    """An image to `docker load` that holds these files and nothing else."""
+    layer = archive_of(files)
+    described = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Entrypoint": ["/bin/sh", "-c", script, "runner"]},
+        "config": config,
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()]},
     }
     manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
-    return _tar(
+    return archive_of(
         {
             "layer.tar": layer.getvalue(),
-            "config.json": json.dumps(config).encode(),
+            "config.json": json.dumps(described).encode(),
             "manifest.json": json.dumps(manifest).encode(),
         }
     ).getvalue()
@@ -65,7 +72,8 @@ def _programs(*names: str) -> dict[str, str]:
     return found
 
 
-def _tar(files: dict[str, bytes]) -> io.BytesIO:
+def archive_of(files: dict[str, bytes]) -> io.BytesIO:
+    """A tar of these files."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for name, content in files.items():
