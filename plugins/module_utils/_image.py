@@ -118,7 +118,7 @@ def hash_inputs(wanted: Wanted, base: t.Optional[Base]) -> t.Dict[str, str]:
         **inputs,
         "model": wanted.model,
         "platform": wanted.platform,
-        "base": base.id if base else f"{wanted.base}, which is not there yet",
+        "base": f"{wanted.base}, {base.id if base else 'which is not there yet'}",
         "checkpoint": wanted.checkpoint.sha256 if wanted.checkpoint else "as published",
     }
 
