@@ -109,7 +109,7 @@ class Containers:
     def all(self) -> list[Any]:
         return list(self._client.containers.list(all=True, filters={"ancestor": self._image}, ignore_removed=True))
 
-    def wait_for_one(self, timeout: float = 30) -> Any:
+    def wait_for_one(self, timeout: float = 180) -> Any:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             running = [container for container in self.all() if container.status == "running"]

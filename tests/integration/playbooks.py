@@ -67,7 +67,7 @@ class PlaybookRun:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def wait(self, timeout: float = 120) -> int:
+    def wait(self, timeout: float = 300) -> int:
         try:
             code = self._process.wait(timeout)
         finally:
@@ -91,7 +91,7 @@ class PlaybookRun:
         """The lines of progress, such as `[here] base: …`, that have `words`, each with the time it came."""
         return [(time, line) for time, line in self.lines if re.match(r"\[\S+\] \S+: ", line) and words in line]
 
-    def wait_for(self, words: str, timeout: float = 120) -> float:
+    def wait_for(self, words: str, timeout: float = 180) -> float:
         """Until a line has these words; gives the time it came."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

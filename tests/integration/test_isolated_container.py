@@ -32,7 +32,14 @@ def measured(play: Play, folder: Path, *runs: dict[str, Any]) -> list[dict[str, 
 
 
 def test_the_real_runner_on_exactly_one_cpu(play: Play, tmp_path: Path, runner_image: str) -> None:
-    arguments = {"image": runner_image, "iterations": 2, "processes": 2, "memory": "3Gi", "labels": {"made_by": "test"}}
+    arguments = {
+        "image": runner_image,
+        "iterations": 2,
+        "processes": 2,
+        "memory": "3Gi",
+        "timeout": 600,
+        "labels": {"made_by": "test"},
+    }
     [answer] = measured(play, tmp_path, arguments)
     result, container = answer["result"], answer["container"]
     Draft202012Validator(json.loads((CHECKOUT / "bench_runner" / "result.schema.json").read_text())).validate(result)

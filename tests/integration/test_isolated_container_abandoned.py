@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import secrets
 import signal
 import subprocess
 import time
@@ -17,36 +18,37 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Containers
-from tests.integration.playbooks import PlaybookRun, answers, measuring
+from tests.integration.playbooks import CHECKOUT, PlaybookRun, answers, measuring
 
 pytestmark = [pytest.mark.engine, pytest.mark.image]
 Play = Callable[..., PlaybookRun]
+Running = tuple[PlaybookRun, Path]
 
 
 @pytest.fixture
-def running(play: Play, tmp_path: Path, stand_in: str, containers: Containers) -> Callable[..., PlaybookRun]:
+def running(play: Play, tmp_path: Path, stand_in: str, containers: Containers) -> Callable[..., Running]:
     """Starts a run of a minute and waits until it is on its way."""
 
-    def start(**arguments: Any) -> PlaybookRun:
-        run = play(measuring(tmp_path, {"image": stand_in, "iterations": 300, **arguments}))
+    def start(**arguments: Any) -> Running:
+        target = f"target-{secrets.token_hex(4)}"
+        run = play(measuring(tmp_path, {"image": stand_in, "target": target, "iterations": 300, **arguments}))
         containers.wait_for_one()
         run.wait_for("iteration")
-        return run
+        [folder] = [
+            path.parent for path in Path("/tmp").glob("rightsize-whisper-*/progress") if target in path.read_text()
+        ]
+        return run, folder
 
     return start
 
 
-def folders_of_runs() -> set[Path]:
-    return {path for path in Path("/tmp").iterdir() if re.fullmatch(r"rightsize-whisper-[0-9a-f]{32}", path.name)}
-
-
-def check_that_no_folder_is_left(before: set[Path]) -> None:
+def check_that_it_goes(folder: Path) -> None:
     """A module that is told to stop removes the container first, then its folder."""
     for _attempt in range(50):
-        if not folders_of_runs() - before:
+        if not folder.exists():
             return
         time.sleep(0.1)
-    raise AssertionError(f"left behind: {folders_of_runs() - before}")
+    raise AssertionError(f"left behind: {folder}")
 
 
 def workers(run: PlaybookRun) -> list[int]:
@@ -54,34 +56,52 @@ def workers(run: PlaybookRun) -> list[int]:
     return [int(line) for line in listed.split()]
 
 
-def test_ctrl_c(running: Callable[..., PlaybookRun], containers: Containers) -> None:
-    before = folders_of_runs()
-    run = running()
-    assert folders_of_runs() - before
+def test_ctrl_c(running: Callable[..., Running], containers: Containers) -> None:
+    run, folder = running()
     run.interrupt()
     assert containers.seconds_until_gone() < 10
     assert run.wait() not in (0, 2)
     assert "User interrupted execution" in run.output
-    check_that_no_folder_is_left(before)
+    check_that_it_goes(folder)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_history_as_it_was(play: Play, tmp_path: Path, runner_image: str) -> None:
+    arguments = {"image": runner_image, "memory": "3Gi", "timeout": 900}
+    first, second = measuring(tmp_path, {**arguments, "iterations": 1}, {**arguments, "iterations": 500})[0]["tasks"]
+    keep = {
+        "name": "Keep the result",
+        "rightsize.whisper.result_history": {
+            "path": str(tmp_path / "history.jsonl"),
+            "schema_file": str(CHECKOUT / "bench_runner" / "result.schema.json"),
+            "result": "{{ answer.result }}",
+        },
+    }
+    run = play([{"name": "Measure twice", "hosts": "all", "gather_facts": False, "tasks": [first, keep, second]}])
+    run.wait_for("of 500", timeout=600)
+    before = (tmp_path / "history.jsonl").read_bytes()
+    run.interrupt()
+    assert run.wait() not in (0, 2)
+    assert (tmp_path / "history.jsonl").read_bytes() == before
+    assert json.loads(before)["iterations"] == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_ansible_playbook_is_ended(
-    running: Callable[..., PlaybookRun], containers: Containers, number: signal.Signals
+    running: Callable[..., Running], containers: Containers, number: signal.Signals
 ) -> None:
-    before = folders_of_runs()
-    run = running()
+    run, folder = running()
     run.signal(number)
     assert containers.seconds_until_gone() < 15
     assert run.wait() != 0
-    check_that_no_folder_is_left(before)
+    check_that_it_goes(folder)
 
 
 @pytest.mark.slow
 def test_a_controller_that_freezes_loses_the_lease(
-    running: Callable[..., PlaybookRun], containers: Containers, tmp_path: Path
+    running: Callable[..., Running], containers: Containers, tmp_path: Path
 ) -> None:
-    run = running(lease_seconds=8)
+    run, _folder = running(lease_seconds=8)
     frozen = workers(run)
     for worker in frozen:
         os.kill(worker, signal.SIGSTOP)
@@ -97,10 +117,9 @@ def test_a_controller_that_freezes_loses_the_lease(
 
 @pytest.mark.slow
 def test_what_a_killed_module_leaves_is_removed_by_the_next_run(
-    running: Callable[..., PlaybookRun], play: Play, stand_in: str, containers: Containers, tmp_path: Path
+    running: Callable[..., Running], play: Play, stand_in: str, containers: Containers, tmp_path: Path
 ) -> None:
-    before = folders_of_runs()
-    run = running()
+    run, folder = running()
     left = containers.wait_for_one()
     # The module's process is the last in the worker's group: worker, shell, Python.
     module = subprocess.run(
@@ -108,7 +127,7 @@ def test_what_a_killed_module_leaves_is_removed_by_the_next_run(
     ).stdout
     os.kill(int(module), signal.SIGKILL)
     assert run.wait() == 2, run.output
-    check_that_no_folder_is_left(before)
+    check_that_it_goes(folder)
     assert [container.id for container in containers.all()] == [left.id]
     again = play(measuring(tmp_path, {"image": stand_in, "iterations": 1}))
     assert again.wait() == 0, again.output
