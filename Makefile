@@ -7,6 +7,7 @@ LINK      := .ansible/collections/ansible_collections/rightsize/whisper
 INVENTORY ?= inventory/quickstart.yml
 ARGS      ?=
 PYTEST_ARGS ?=
+INTEGRATION ?= tests/integration
 
 # Tools of the virtual environment come first, so that a playbook's modules find the same Python.
 export PATH := $(BIN):$(PATH)
@@ -66,7 +67,7 @@ unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
 
 # A test of real engines and clusters may meet a busy machine: it gets a second try, which pytest lists as a rerun.
 integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
-	pytest tests/integration --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
+	pytest $(INTEGRATION) --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
 
 clean:  ## remove what make created, but no results
 	rm -rf .venv .ansible
