@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 Result = t.Dict[str, t.Any]
 
 # What must be equal for results to be of the same work.
-SAME_WORK = {
+SAME_WORK: t.Dict[str, t.Callable[[Result], t.Any]] = {
     "model": lambda result: result["model_size"],
     "number of threads": lambda result: result["threads"],
     "audio": lambda result: result["audio"]["sha256"],

@@ -42,12 +42,32 @@ def engine_turn(client: t.Any, engine_id: str, caller: Caller) -> Iterator[str]:
     path = _lock_path(engine_id)
     descriptor = _locked(path, caller)
     try:
-        status = os.fstat(descriptor)
-        owner = f"{socket.gethostname()}:{status.st_dev:x}:{status.st_ino:x}"
+        owner = _owner_of(descriptor)
         _free_engine(client, owner, caller)
         yield owner
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def containers_of_killed_runs(client: t.Any, engine_id: str, everything: bool) -> Iterator[t.List[t.Dict[str, t.Any]]]:
+    """Our containers that nobody waits for, or all; while the context lasts, no run begins on this machine."""
+    descriptor = _opened(_lock_path(engine_id))
+    try:
+        # While another run lasts, what is marked as this machine's may be that run's.
+        owner = _owner_of(descriptor) if _try_lock(descriptor) else ""
+        yield [found for found in _our_containers(client) if everything or _is_orphan(found["Labels"], owner)]
+    finally:
+        os.close(descriptor)
+
+
+def _owner_of(descriptor: int) -> str:
+    status = os.fstat(descriptor)
+    return f"{socket.gethostname()}:{status.st_dev:x}:{status.st_ino:x}"
+
+
+def _our_containers(client: t.Any) -> t.List[t.Dict[str, t.Any]]:
+    return t.cast("t.List[t.Dict[str, t.Any]]", client.api.containers(all=True, filters={"label": LABEL + "run-id"}))
 
 
 def _lock_path(engine_id: str) -> str:
@@ -105,7 +125,7 @@ def _is_same_file(descriptor: int, path: str) -> bool:
 
 def _free_engine(client: t.Any, owner: str, caller: Caller) -> None:
     while True:
-        containers = client.api.containers(all=True, filters={"label": LABEL + "run-id"})
+        containers = _our_containers(client)
         orphans = [container for container in containers if _is_orphan(container["Labels"], owner)]
         for orphan in orphans:
             with contextlib.suppress(NotFound):

@@ -120,7 +120,7 @@ class Cluster:
                 raise refusal
             if refusal.status == 401:
                 self._connect()
-            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**attempt)
+            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
             self.pause(max(longest * random.uniform(0.5, 1.0), retry_after))
             attempt += 1
 
@@ -274,7 +274,7 @@ def _object(data: bytes) -> Object:
 
 def _read(response: t.Any, max_bytes: int) -> bytes:
     deadline = time.monotonic() + ANSWER_SECONDS
-    pieces = []
+    pieces: t.List[bytes] = []
     size = 0
     # Versions of urllib3 below 2 can only wait for a full piece.
     read_some = getattr(response, "read1", response.read)

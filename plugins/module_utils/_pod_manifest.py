@@ -140,6 +140,8 @@ def render(request: PodRequest, number: int, owner: str, deadline: float) -> Obj
             "terminationGracePeriodSeconds": STOP_SECONDS,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
+            # It asks for no address, so it does not depend on the cluster's name service.
+            "dnsPolicy": "Default",
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": USER,
@@ -213,7 +215,7 @@ def parse_quantity(text: object) -> t.Optional[Fraction]:
         return None
     number, suffix = Fraction(match.group(1)), match.group(2) or ""
     if suffix in BINARY_SUFFIXES:
-        return number * 2 ** BINARY_SUFFIXES[suffix]
+        return number * Fraction(2) ** BINARY_SUFFIXES[suffix]
     exponent = SUFFIXES[suffix] if suffix in SUFFIXES else int(suffix[1:] or 0)
     return number * Fraction(10) ** exponent
 

@@ -41,13 +41,24 @@ class NotKept(RunError):
 
 
 @contextlib.contextmanager
-def target_turn(
-    server: str, namespace: str, target: str, caller: t.Optional[Caller] = None
-) -> Iterator[t.Optional[str]]:
-    """Wait until no other run of this user measures the target from here; gives the word that marks its Pods.
+def target_turn(server: str, namespace: str, target: str, caller: Caller) -> Iterator[str]:
+    """Wait until no other run of this user measures the target from here; gives the word that marks its Pods."""
+    with _owner_file(server, namespace, target) as descriptor:
+        while not _try_lock(descriptor):
+            caller.say("waiting for another run of this target")
+            caller.pause(WAIT_SECONDS)
+        yield _owner(descriptor)
 
-    Without a caller nothing is waited for, and while another run lasts there is no word.
-    """
+
+@contextlib.contextmanager
+def idle_target(server: str, namespace: str, target: str) -> Iterator[t.Optional[str]]:
+    """The word that marks the Pods of the target, or None while a run of it lasts; meanwhile none begins."""
+    with _owner_file(server, namespace, target) as descriptor:
+        yield _owner(descriptor) if _try_lock(descriptor) else None
+
+
+@contextlib.contextmanager
+def _owner_file(server: str, namespace: str, target: str) -> Iterator[int]:
     key = hashlib.sha256("\0".join((server, namespace, target)).encode()).hexdigest()[:16]
     folder = state_folder()
     try:
@@ -60,12 +71,7 @@ def target_turn(
             f"cannot keep the state of the target in {folder}: {what_is_wrong(error)}; or set XDG_STATE_HOME",
         ) from error
     try:
-        is_locked = _try_lock(descriptor)
-        while caller is not None and not is_locked:
-            caller.say("waiting for another run of this target")
-            caller.pause(WAIT_SECONDS)
-            is_locked = _try_lock(descriptor)
-        yield _owner(descriptor) if is_locked else None
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,7 @@ import typing as t
 from ._container import RUN_ID_PATTERN, Request, RunError, Warned
 from ._kubernetes import Cluster, one_line
 from ._pod_manifest import PREFIX, SELECTOR, Object, PodRequest
-from ._pod_owner import keep
+from ._pod_owner import keep, unrecorded
 from ._pod_proof import complete, where_measured
 from ._pod_watch import WatchedPod
 from ._result import ResultError, read_result
@@ -38,14 +38,26 @@ class Rescue:
         self._cluster = cluster
         self._folder = folder
 
+    def find_files(self, target: str) -> None:
+        """Results of the target that an earlier run wrote down, and that nobody recorded before it was killed."""
+        for path, found in unrecorded(self._folder, target):
+            if isinstance(found, str):
+                self.warnings.append(Warned(code="damaged_file", message=f"{path} is left alone: {found}"))
+            else:
+                self.rescued.append({"run_id": found["run_id"], "file": path, "result": found})
+
     def save_finished(self, pods: t.List[WatchedPod]) -> None:
         """Write down the results of those that have one, and were not refused; NotKept where that cannot be done."""
         with self._unattended():
             for pod in pods:
                 with contextlib.suppress(RunError):
                     pod.refresh()
-                if pod.has_result and not pod.is_refused:
+                if pod.has_result and not pod.is_refused and not self.has_result_of(pod):
                     self._save(pod)
+
+    def has_result_of(self, pod: WatchedPod) -> bool:
+        """Whether the result of the Pod, or of the run that it was one of several in, was found or written already."""
+        return any(known["run_id"] in (pod.run.run_id, pod.run_label) for known in self.rescued)
 
     def remove(self, pods: t.List[WatchedPod]) -> None:
         with self._unattended():

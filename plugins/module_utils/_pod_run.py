@@ -29,7 +29,7 @@ from ._pod_manifest import (
     digest,
     manifest,
 )
-from ._pod_owner import NotKept, keep, target_turn, unrecorded
+from ._pod_owner import NotKept, keep, target_turn
 from ._pod_proof import check_image, complete, taints, where_measured
 from ._pod_rescue import Rescue
 from ._pod_watch import WatchedPod
@@ -102,7 +102,7 @@ class GuaranteedRun:
         self._check_rights()
         run = self._request.run
         with target_turn(self._cluster.server, self._request.namespace, run.target, self._caller) as owner:
-            self._rescue_files()
+            self._rescue.find_files(run.target)
             with self._cleaning_up():
                 if not self._adopt(owner):
                     self._make(owner)
@@ -134,14 +134,6 @@ class GuaranteedRun:
         """Before anything is created."""
         self._cluster.require([*RIGHTS, AUDIO_RIGHT] if self._request.audio else RIGHTS, self._request.namespace)
 
-    def _rescue_files(self) -> None:
-        """Results that an earlier run wrote down, and that nobody recorded before it was killed."""
-        for path, found in unrecorded(self._keep_folder, self._request.run.target):
-            if isinstance(found, str):
-                self._warn("damaged_file", f"{path} is left alone: {found}")
-            else:
-                self._rescue.rescued.append({"run_id": found["run_id"], "file": path, "result": found})
-
     def _adopt(self, owner: str) -> bool:
         """Take up the Pods of a killed run that asked for the same; save what others have finished, and remove them."""
         left: t.Dict[str, t.List[WatchedPod]] = {}
@@ -170,6 +162,7 @@ class GuaranteedRun:
         wanted = digest(self._request)
         return sorted(pod.number for pod in pods) == list(range(1, self._request.pods + 1)) and all(
             pod.pod["metadata"]["annotations"].get(f"{PREFIX}request") == wanted
+            and not self._rescue.has_result_of(pod)
             and not pod.pod["metadata"].get("deletionTimestamp")
             and (pod.has_result or not pod.is_over)
             for pod in pods

@@ -66,6 +66,11 @@ class WatchedPod:
         return t.cast(str, self.pod["metadata"]["name"])
 
     @property
+    def run_label(self) -> str:
+        """The id of the run; where that has several Pods, each has an id of its own besides."""
+        return t.cast(str, self.pod["metadata"]["labels"].get(f"{PREFIX}run", ""))
+
+    @property
     def words(self) -> str:
         """How far it is, in a few words."""
         if self.look.stage == "running" and self.journal.words:

@@ -14,7 +14,8 @@ author:
 description:
   - Removes Pods of M(rightsize.whisper.guaranteed_pod) that nobody waits for. These are Pods of a run of this O(target) that
     was started by this user on this controller and was killed, and anybody's Pods once their deadline has passed.
-  - A result that such a Pod has finished is written to O(result_dir) first.
+  - A result that such a Pod has finished is written to O(result_dir) first. Results that are there already, because a run was
+    killed before it could record them, are returned too.
   - Run it on the controller.
 attributes:
   check_mode:
@@ -70,7 +71,7 @@ removed:
   elements: str
   sample: [whisper-benchmark-20261123t120000-0a1b2c3d]
 rescued:
-  description: Results that the Pods had finished, and that should be recorded now.
+  description: Results that killed runs had finished, and that should be recorded now.
   returned: always
   type: list
   elements: dict
@@ -97,7 +98,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._container import RunError
 from ..module_utils._kubernetes import Cluster, ClusterError
-from ..module_utils._pod_owner import target_turn
+from ..module_utils._pod_owner import idle_target
 from ..module_utils._pod_rescue import Rescue, pods_of_killed_runs
 
 RIGHTS = (("get", "pods"), ("list", "pods"), ("delete", "pods"), ("get", "pods/log"))
@@ -106,10 +107,13 @@ RIGHTS = (("get", "pods"), ("list", "pods"), ("delete", "pods"), ("get", "pods/l
 def clean(cluster: Cluster, namespace: str, rescue: Rescue, options: t.Dict[str, t.Any], check: bool) -> t.List[str]:
     """Remove them; gives the names of those that were, or would be."""
     cluster.require(RIGHTS, namespace)
-    with target_turn(cluster.server, namespace, options["target"]) as owner:
+    with idle_target(cluster.server, namespace, options["target"]) as owner:
         pods = pods_of_killed_runs(cluster, namespace, owner, options["all"])
         if check:
             return [pod.name for pod in pods]
+        # The files of a run that is under way are that run's.
+        if owner is not None:
+            rescue.find_files(options["target"])
         rescue.save_finished(pods)
         rescue.remove(pods)
         return rescue.removed
