@@ -331,7 +331,7 @@ def test_what_ends_too_late_or_not_at_all(pods: Pods, loaded_image: Callable[...
             "hanging": {"start_timeout": 10, "timeout": 2, "labels": {"behaviour": "hang"}},
             "hoarding": {"timeout": 120, "labels": {"behaviour": "hoard_disk"}, "memory": "512Mi"},
             "foreign": {"image": loaded_image({"/usr/bin/python3": head})},
-            "empty": {"image": loaded_image({"/etc/nothing": b""})},
+            "empty": {"image": loaded_image({"/etc/nothing": b"nothing"})},
         }
     )
     fails(

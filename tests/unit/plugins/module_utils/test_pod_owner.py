@@ -12,6 +12,7 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._caller import C
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._pod_owner import (
     NotKept,
+    idle_target,
     keep,
     state_folder,
     target_turn,
@@ -36,8 +37,8 @@ class Impatient(Caller):
         raise InterruptedError
 
 
-def owner_of(*where: str) -> str | None:
-    with target_turn(*where) as owner:
+def owner_of(server: str, namespace: str, target: str) -> str | None:
+    with idle_target(server, namespace, target) as owner:
         return owner
 
 
@@ -48,7 +49,7 @@ def test_a_target_keeps_its_word_and_others_have_another() -> None:
 
 
 def test_one_run_of_a_target_at_a_time() -> None:
-    with target_turn(*WHERE) as owner:
+    with target_turn(*WHERE, Impatient("")) as owner:
         assert owner
         assert owner_of(*WHERE) is None
         assert owner_of(*WHERE[:2], "other")
