@@ -24,6 +24,8 @@ PYTHON_VERSION = "3.11"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # Published as source alone; a wheel of it is made here.
 SOURCES = ("openai-whisper",)
+# The time that is written into what is made here, so that it is the same tomorrow: the oldest that a zip file can say.
+SOURCE_DATE_EPOCH = "315532800"
 # Locked like all else, but not installed into the image: they put the others in place.
 TOOLS = ("pip", "setuptools")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -105,8 +107,8 @@ def _build(sources: t.Sequence[str], folder: Path, scratch: Path, caller: Caller
         archive.extractall(scratch / "setuptools")
     built = scratch / "built"
     command = [*pip("wheel"), "--no-build-isolation", "--wheel-dir", str(built), "--requirement", str(listed)]
-    environment = {**os.environ, "PYTHONPATH": str(scratch / "setuptools")}
-    run(command, caller, "wheels", f"pip cannot build the wheel of {', '.join(SOURCES)}", environment)
+    settings = {"PYTHONPATH": str(scratch / "setuptools"), "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH}
+    run(command, caller, "wheels", f"pip cannot build the wheel of {', '.join(SOURCES)}", {**os.environ, **settings})
     pinned = []
     for wheel in sorted(built.glob("*.whl")):
         if not wheel.name.endswith("-none-any.whl"):

@@ -40,7 +40,8 @@ def published_base(engine: docker.DockerClient, registry: Registry, tiny_image: 
     pushed = [event for event in engine.api.push(name, "3.11", stream=True, decode=True) if "aux" in event]
     engine.images.remove(f"{name}:3.11")
     yield f"{name}:3.11@{pushed[-1]['aux']['Digest']}"
-    for reference in [reference for image in engine.images.list(name) for reference in references(image)]:
+    names = [reference for image in engine.images.list(name) for reference in image.attrs["RepoDigests"]]
+    for reference in [reference for reference in names if reference.startswith(name)]:
         engine.images.remove(reference)
 
 
@@ -50,10 +51,6 @@ def layers(image: Any) -> int:
 
 def is_below(engine: docker.DockerClient, lower: Any, upper: Any) -> bool:
     return bool(upper.attrs["RootFS"]["Layers"][: layers(lower)] == lower.attrs["RootFS"]["Layers"])
-
-
-def references(image: Any) -> list[str]:
-    return [*image.tags, *image.attrs["RepoDigests"]]
 
 
 def test_a_base_of_a_registry_is_pulled_by_its_digest(

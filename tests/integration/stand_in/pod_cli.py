@@ -36,7 +36,7 @@ def main(_arguments: list[str] | None = None) -> int:
         hoard_disk()
     spoil([argument.partition("=")[2].partition("=")[2] for argument in given if argument.startswith("--label=way=")])
     # The first process of a container is not ended by a signal that it does not handle.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(6))
+    signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(6))
     measured = stand_in.result
     stand_in.result = lambda options, wall_ms: whole(measured(options, wall_ms))
     try:
@@ -58,7 +58,7 @@ def whole(result: dict[str, Any]) -> dict[str, Any]:
 def hoard_disk() -> None:
     """More than the Pod's folder for temporary files may hold; then wait for the kubelet to notice."""
     with Path("/tmp/hoard").open("wb") as file:
-        for _ in range(300):
+        for _unused in range(300):
             file.write(os.urandom(2**20))
     time.sleep(300)
 

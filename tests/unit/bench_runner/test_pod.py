@@ -28,7 +28,7 @@ def a_document(**changes: Any) -> bytes:
 def many_iterations(count: int) -> bytes:
     """A result whose figures do not compress well, as measured ones do not."""
     chance = random.Random(count)
-    columns = [[round(chance.uniform(2000, 2200), 4) for _ in range(count // 5)] for _ in range(5)]
+    columns = [[round(chance.uniform(2000, 2200), 4) for _unused in range(count // 5)] for _unused in range(5)]
     result = xeon_pool(wall_ms=columns)
     for process in result["processes"]:
         process["cpu_ms"] = [round(wall * chance.uniform(0.98, 1), 4) for wall in process["wall_ms"]]
@@ -81,7 +81,7 @@ def test_the_result_goes_to_the_log_and_to_the_message(
     message = tmp_path / "termination-log"
     message.touch()
     monkeypatch.setattr(pod, "TERMINATION_LOG", message)
-    monkeypatch.setattr(pod.cli, "main", lambda _: sys.stdout.buffer.write(document + b"\n") and 0)
+    monkeypatch.setattr(pod.cli, "main", lambda _unused: sys.stdout.buffer.write(document + b"\n") and 0)
     assert pod.main([]) == 0
     assert capsys.readouterr().out.splitlines() == list(pod.frame(document))
     assert message.read_text() == pod.termination_message(document)
@@ -93,7 +93,7 @@ def test_a_run_that_fails_leaves_the_message_to_the_kubelet(
     message = tmp_path / "termination-log"
     message.touch()
     monkeypatch.setattr(pod, "TERMINATION_LOG", message)
-    monkeypatch.setattr(pod.cli, "main", lambda _: 4)
+    monkeypatch.setattr(pod.cli, "main", lambda _unused: 4)
     assert pod.main([]) == 4
     assert (capsys.readouterr().out, message.read_text()) == ("", "")
 
@@ -101,6 +101,6 @@ def test_a_run_that_fails_leaves_the_message_to_the_kubelet(
 def test_outside_a_pod_there_is_no_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     document = a_document()
     monkeypatch.setattr(pod, "TERMINATION_LOG", tmp_path / "none")
-    monkeypatch.setattr(pod.cli, "main", lambda _: sys.stdout.buffer.write(document) and 0)
+    monkeypatch.setattr(pod.cli, "main", lambda _unused: sys.stdout.buffer.write(document) and 0)
     assert pod.main([]) == 0
     assert list(tmp_path.iterdir()) == []

@@ -113,7 +113,7 @@ def test_a_base_that_is_not_there_is_provided(wanted: Wanted, caller: Caller, mo
     monkeypatch.setattr(building, "provide_base", lambda client, reference, *_: client.add(reference))
     plan, changed = building.build(engine, "engine", wanted, caller)
     assert changed
-    assert plan.inputs["base"] == "id of python:3"
+    assert plan.inputs["base"] == "python:3, id of python:3"
 
 
 def test_a_foreign_platform_is_asked_for(wanted: Wanted, caller: Caller) -> None:

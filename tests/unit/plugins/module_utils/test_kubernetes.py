@@ -26,7 +26,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(*answers: Answer) -> FakeApi:
         turns = itertools.chain(answers, itertools.repeat(answers[-1]))
-        servers.append(FakeApi(tmp_path, lambda _: next(turns)))
+        servers.append(FakeApi(tmp_path, lambda _unused: next(turns)))
         return servers[-1].__enter__()
 
     yield start
@@ -90,7 +90,7 @@ def test_who_waits_may_give_up(serve: Serve) -> None:
     class GaveUp(Exception):
         pass
 
-    def give_up(_: float) -> None:
+    def give_up(_unused: float) -> None:
         raise GaveUp
 
     with pytest.raises(GaveUp):

@@ -18,7 +18,9 @@ from bench_runner import pod
 from tests.unit.factories import xeon_pool
 
 CHANCE = random.Random(1)
-DOCUMENT = json.dumps(xeon_pool(wall_ms=[[CHANCE.uniform(2000, 2200) for _ in range(400)] for _ in range(5)])).encode()
+DOCUMENT = json.dumps(
+    xeon_pool(wall_ms=[[CHANCE.uniform(2000, 2200) for _unused in range(400)] for _unused in range(5)])
+).encode()
 RUN_ID = xeon_pool()["run_id"]
 FRAME = list(pod.frame(DOCUMENT))
 SMALL = json.dumps(xeon_pool()).encode()

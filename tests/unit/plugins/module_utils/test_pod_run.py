@@ -37,7 +37,7 @@ class Bench:
         self.caller = Caller("")
 
     def run(self, **changes: Any) -> GuaranteedRun:
-        cluster = Cluster(self.api.kubeconfig, "fake", lambda _: None)
+        cluster = Cluster(self.api.kubeconfig, "fake", lambda _unused: None)
         return GuaranteedRun(cluster, a_request(**changes), self.caller, str(self.kept))
 
     def files(self) -> list[str]:
