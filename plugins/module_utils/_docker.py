@@ -20,6 +20,7 @@ from pathlib import Path
 try:
     import docker
     from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
     from requests.exceptions import RequestException
 
     DOCKER_IMPORT_ERROR: t.Optional[str] = None
@@ -72,7 +73,13 @@ def connect(engine_url: t.Optional[str], allow_remote: bool = False) -> t.Tuple[
             )
         client = None
         try:
-            client = docker.DockerClient(base_url=candidate.url, version="auto", timeout=CONNECT_TIMEOUT_SECONDS)
+            client = docker.DockerClient(
+                base_url=candidate.url,
+                version="auto",
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                # Certificates are for tcp:// alone, found as Docker's own client finds them.
+                tls=kwargs_from_env().get("tls") if candidate.url.startswith("tcp://") else None,
+            )
             version = client.version()
             client.api.timeout = REQUEST_TIMEOUT_SECONDS
             return client, describe(client, candidate, version)

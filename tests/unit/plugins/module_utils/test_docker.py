@@ -263,3 +263,10 @@ def test_whether_an_engine_is_named(home: Path, listen: Listen, monkeypatch: pyt
 def test_a_missing_docker_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", "Traceback …")
     assert "`python3 -m pip install docker`" in refused("no_docker_package")
+
+
+def test_certificates_that_are_not_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(home))
+    assert "tried tcp://127.0.0.1:9 (option: " in (message := refused("no_engine", "tcp://127.0.0.1:9"))
+    assert "certificate" in message
