@@ -45,6 +45,8 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 
+# How Pod Security, its predecessor and OpenShift word their refusals.
+POD_SECURITY = ("violates podsecurity", "podsecuritypolicy", "pod security policy", "security context constraint")
 # How the admission of a LimitRange words its refusals.
 LIMIT_RANGE = re.compile(r"(maximum|minimum) \S+ usage per |max limit to request ratio per ")
 
@@ -227,7 +229,7 @@ def explain(status: int, data: bytes, context: str) -> ClusterError:
         )
     if "exceeded quota" in lowered or "failed quota" in lowered:
         return ClusterError("quota_exceeded", f"{words}; raise the ResourceQuota or free some of it", status)
-    if "violates podsecurity" in lowered or "podsecuritypolicy" in lowered or "pod security policy" in lowered:
+    if any(part in lowered for part in POD_SECURITY):
         return ClusterError("pod_security", f"{words}; let the namespace admit Pods of the level restricted", status)
     if "admission webhook" in lowered or "failed calling webhook" in lowered or "validatingadmissionpolicy" in lowered:
         return ClusterError(

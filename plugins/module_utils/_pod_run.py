@@ -106,9 +106,11 @@ class GuaranteedRun:
             with self._cleaning_up():
                 if not self._adopt(owner):
                     self._make(owner)
+                self._provide_audio()
                 self._watch()
                 result = self._conclude()
                 self.result_file = keep(self._keep_folder, result)
+                self._caller.say("finished, removing the Pod")
         return result
 
     @contextlib.contextmanager
@@ -174,14 +176,18 @@ class GuaranteedRun:
             created = self._create(asked)
             self._pods.append(WatchedPod(self._cluster, self._request, created))
             self._pods[-1].warnings += check_created(asked, created)
-        if self._request.audio:
-            body = audio_config_map(self._request, [pod.pod for pod in self._pods])
-            try:
-                self._cluster.post(f"/api/v1/namespaces/{self._request.namespace}/configmaps", body)
-            except ClusterError as error:
-                # Made by an attempt whose answer was lost.
-                if error.status != 409:
-                    raise
+
+    def _provide_audio(self) -> None:
+        """After the Pods, which own it; they wait for it to be there."""
+        if not self._request.audio:
+            return
+        body = audio_config_map(self._request, [pod.pod for pod in self._pods])
+        try:
+            self._cluster.post(f"/api/v1/namespaces/{self._request.namespace}/configmaps", body)
+        except ClusterError as error:
+            # Made by an attempt whose answer was lost, or by a run that was killed.
+            if error.status != 409:
+                raise
 
     def _render(self, owner: str) -> t.List[Object]:
         deadline = time.time() + self._request.total_seconds

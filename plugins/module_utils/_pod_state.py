@@ -87,7 +87,7 @@ def look_at(pod: Object) -> Look:
     container = _container_status(status)
     state = container.get("state") or {}
     if state.get("terminated") is not None:
-        return Look("ended", "ended", ended=_ended(state["terminated"]))
+        return Look("ended", "ended, reading the result", ended=_ended(state["terminated"]))
     if status.get("phase") in ("Failed", "Succeeded"):
         return Look("failed", one_line(status.get("reason") or status["phase"]))
     if state.get("running") is not None:
