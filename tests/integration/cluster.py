@@ -83,6 +83,16 @@ class Kubectl:
             time.sleep(0.2)
         raise AssertionError(f"no such Pod within {timeout} s: {self('get', 'pods', '-o', 'wide')}")
 
+    def wait_for_iteration(self, timeout: float = 120) -> Object:
+        """Until a Pod has measured something, as its log tells; gives the Pod."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            pod = self.wait_for_pod(running, timeout)
+            if '"event": "iteration"' in self("logs", pod["metadata"]["name"], "--container=benchmark"):
+                return pod
+            time.sleep(0.2)
+        raise AssertionError(f"nothing was measured within {timeout} s")
+
     def wait_until_empty(self, timeout: float = 60) -> None:
         deadline = time.monotonic() + timeout
         while self.pods():

@@ -19,7 +19,7 @@ import docker
 import pytest
 
 from tests.integration import images
-from tests.integration.cluster import Kubectl, Meddler, Webhook, running
+from tests.integration.cluster import Kubectl, Meddler, Webhook
 from tests.integration.pods import Answer, Pods
 
 pytest_plugins = ["tests.integration.pod_fixtures"]
@@ -253,8 +253,7 @@ def test_a_webhook_denies_it(pods: Pods, kubectl: Kubectl, tmp_path: Path) -> No
 
 def test_somebody_deletes_the_pod(pods: Pods, kubectl: Kubectl) -> None:
     run = pods.start(iterations=300)
-    run.wait_for("iteration")
-    kubectl("delete", "pod", kubectl.wait_for_pod(running)["metadata"]["name"], "--wait=false")
+    kubectl("delete", "pod", kubectl.wait_for_iteration()["metadata"]["name"], "--wait=false")
     assert run.wait() == 2
     answer = pods.answer()
     fails(answer, "pod_vanished", "was deleted after", "of 300 iterations", "by somebody else", "run again")
@@ -263,8 +262,7 @@ def test_somebody_deletes_the_pod(pods: Pods, kubectl: Kubectl) -> None:
 
 def test_somebody_deletes_the_pod_at_once(pods: Pods, kubectl: Kubectl) -> None:
     run = pods.start(iterations=300)
-    run.wait_for("iteration")
-    name = kubectl.wait_for_pod(running)["metadata"]["name"]
+    name = kubectl.wait_for_iteration()["metadata"]["name"]
     kubectl("delete", "pod", name, "--force", "--grace-period=0")
     assert run.wait() == 2
     fails(pods.answer(), "pod_vanished", "was deleted after", "run again")
@@ -272,7 +270,7 @@ def test_somebody_deletes_the_pod_at_once(pods: Pods, kubectl: Kubectl) -> None:
 
 def test_the_scheduler_preempts_the_pod(pods: Pods, kubectl: Kubectl, pod_image: str) -> None:
     run = pods.start(iterations=300)
-    run.wait_for("iteration")
+    kubectl.wait_for_iteration()
     priority = {
         "apiVersion": "scheduling.k8s.io/v1",
         "kind": "PriorityClass",

@@ -64,9 +64,7 @@ def test_a_rerun_takes_up_what_a_killed_run_left(
     run = pods.start(iterations=30)
     left = kubectl.wait_for_pod()
     if is_time is running:
-        run.wait_for("iteration")
-    if is_time is not ended:
-        kubectl.wait_for_pod(is_time)
+        kubectl.wait_for_iteration()
     kill_all(run)
     if is_time is ended:
         kubectl.wait_for_pod(ended)
@@ -136,7 +134,7 @@ def test_cleaning_after_a_killed_run(pods: Pods, kubectl: Kubectl, is_time: Call
 
 def test_cleaning_leaves_what_is_under_way(pods: Pods, kubectl: Kubectl) -> None:
     run = pods.start(iterations=60)
-    run.wait_for("iteration")
+    kubectl.wait_for_iteration()
     assert pods.clean()["removed"] == []
     assert pods.clean(target="another")["removed"] == []
     run.signal(signal.SIGTERM)
@@ -162,7 +160,7 @@ def test_cleaning_all_removes_what_others_left(pods: Pods, kubectl: Kubectl) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_who_stops_ansible_playbook_stops_the_pod(pods: Pods, kubectl: Kubectl, number: signal.Signals) -> None:
     run = pods.start(iterations=300)
-    run.wait_for("iteration")
+    kubectl.wait_for_iteration()
     if number is signal.SIGINT:
         run.interrupt()
     else:
@@ -172,9 +170,9 @@ def test_who_stops_ansible_playbook_stops_the_pod(pods: Pods, kubectl: Kubectl, 
 
 
 @pytest.mark.slow
-def test_the_kubelet_is_killed_and_comes_back(pods: Pods, kubelet: Program) -> None:
+def test_the_kubelet_is_killed_and_comes_back(pods: Pods, kubelet: Program, kubectl: Kubectl) -> None:
     run = pods.start(iterations=60)
-    run.wait_for("iteration")
+    kubectl.wait_for_iteration()
     with kubelet.dead():
         time.sleep(15)
     assert run.wait() == 0, run.output
@@ -183,18 +181,18 @@ def test_the_kubelet_is_killed_and_comes_back(pods: Pods, kubelet: Program) -> N
 
 @pytest.mark.slow
 def test_the_kubelet_is_dead_when_the_run_ends(pods: Pods, kubelet: Program, kubectl: Kubectl) -> None:
-    run = pods.start(iterations=10)
-    run.wait_for("iteration")
+    run = pods.start(iterations=20)
+    kubectl.wait_for_iteration()
     with kubelet.dead():
-        time.sleep(10)
+        time.sleep(15)
     assert run.wait() == 0, run.output
-    assert pods.answer()["result"]["iterations"] == 10
+    assert pods.answer()["result"]["iterations"] == 20
 
 
 @pytest.mark.slow
 def test_the_api_server_is_killed_and_comes_back(pods: Pods, api_server: Program, kubectl: Kubectl) -> None:
     run = pods.start(iterations=60)
-    run.wait_for("iteration")
+    kubectl.wait_for_iteration()
     with api_server.dead():
         time.sleep(10)
     assert run.wait() == 0, run.output
@@ -204,8 +202,8 @@ def test_the_api_server_is_killed_and_comes_back(pods: Pods, api_server: Program
 
 @pytest.mark.slow
 def test_an_api_server_that_stays_away_costs_no_result(pods: Pods, api_server: Program, kubectl: Kubectl) -> None:
-    run = pods.start(iterations=20, api_patience=5)
-    run.wait_for("iteration")
+    run = pods.start(iterations=60, api_patience=5)
+    kubectl.wait_for_iteration()
     with api_server.dead():
         assert run.wait() == 2
     answer = pods.answer()
@@ -213,20 +211,20 @@ def test_an_api_server_that_stays_away_costs_no_result(pods: Pods, api_server: P
     assert kubectl.server in answer["msg"]
     assert "stays (api_unreachable); the next run of this target takes it up" in run.output
     api_server.wait_until_ready(kubectl)
-    again = pods.measured(iterations=20)
+    again = pods.measured(iterations=60)
     assert again["adopted"]
     assert again["result"]["run_id"] == answer["manifests"][0]["metadata"]["labels"]["whisper.rightsize.io/run"]
 
 
 @pytest.mark.slow
 def test_a_connection_that_nobody_closes(pods: Pods, kubectl: Kubectl, proxy: Proxy, tmp_path: Path) -> None:
-    run = pods.start(kubectl=kubectl.as_user(tmp_path, cluster={"server": proxy.url}), iterations=40, timeout=120)
-    run.wait_for("iteration")
+    run = pods.start(kubectl=kubectl.as_user(tmp_path, cluster={"server": proxy.url}), iterations=100, timeout=120)
+    kubectl.wait_for_iteration()
     proxy.is_stalled.set()
     time.sleep(10)
     proxy.is_stalled.clear()
     assert run.wait(180) == 0, run.output
-    assert pods.answer()["result"]["iterations"] == 40
+    assert pods.answer()["result"]["iterations"] == 100
 
 
 @pytest.mark.slow
@@ -240,15 +238,15 @@ def test_a_connection_that_trickles(pods: Pods, kubectl: Kubectl, proxy: Proxy, 
 def test_a_login_that_expires_costs_no_result(pods: Pods, kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("create", "rolebinding", "edit", "--clusterrole=edit", f"--serviceaccount={kubectl.namespace}:short-lived")
     user = kubectl.as_service_account("short-lived", tmp_path)
-    run = pods.start(kubectl=user, iterations=30)
-    run.wait_for("iteration")
+    run = pods.start(kubectl=user, iterations=100)
+    kubectl.wait_for_iteration()
     kubectl("delete", "serviceaccount", "short-lived")
     assert run.wait() == 2
     answer = pods.answer()
     assert answer["failure"] == "unauthorized", answer["msg"]
     assert "log in to it again" in answer["msg"]
     assert kubectl.pods()
-    again = pods.measured(iterations=30)
+    again = pods.measured(iterations=100)
     assert again["adopted"]
 
 

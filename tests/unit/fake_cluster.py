@@ -24,6 +24,7 @@ class FakeCluster:
 
     def __init__(self) -> None:
         self.pods: dict[str, Object] = {}
+        self.config_maps: dict[str, Object] = {}
         self.deleted: list[str] = []
         self.looks: dict[str, int] = {}
         self.statuses: dict[int, Object] = {}
@@ -39,6 +40,8 @@ class FakeCluster:
             return Answer({"status": {"allowed": True}}, 201)
         if path.startswith("/api/v1/nodes/"):
             return Answer({"metadata": {"labels": {}}, "status": {"nodeInfo": {"architecture": "amd64"}}})
+        if path.endswith("/configmaps"):
+            return self._create_config_map(asked.body)
         match = re.fullmatch(r"/api/v1/namespaces/whisper/pods(?:/([^/]+))?(/log)?", path)
         assert match, path
         name, log = match.groups()
@@ -73,6 +76,13 @@ class FakeCluster:
         if not is_rehearsal:
             self.pods[name] = pod
         return Answer(status=None) if answer is None else Answer(pod, 201)
+
+    def _create_config_map(self, made: Object) -> Answer:
+        name = made["metadata"]["name"]
+        if name in self.config_maps:
+            return refused(409, f'configmaps "{name}" already exists')
+        self.config_maps[name] = made
+        return Answer(made, 201)
 
     def _look(self, pod: Object) -> Object:
         number = int(pod["metadata"]["labels"]["whisper.rightsize.io/pod"])

@@ -216,6 +216,7 @@ REFUSALS = [
         "pod_security",
     ),
     (403, 'pods "a" is forbidden: PodSecurityPolicy: unable to admit pod: []', "pod_security"),
+    (403, 'pods "a" is forbidden: unable to validate against any security context constraint: []', "pod_security"),
     (400, 'admission webhook "policy.example.com" denied the request: no', "admission"),
     (403, 'admission webhook "policy.example.com" denied the request: no', "admission"),
     (500, 'Internal error occurred: failed calling webhook "x": dial tcp: connection refused', "admission"),

@@ -16,6 +16,7 @@ from ansible_collections.rightsize.whisper.plugins.module_utils import _pod_run
 from ansible_collections.rightsize.whisper.plugins.module_utils._caller import Caller
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._kubernetes import Cluster, ClusterError
+from ansible_collections.rightsize.whisper.plugins.module_utils._pod_owner import idle_target, keep
 from ansible_collections.rightsize.whisper.plugins.module_utils._pod_run import GuaranteedRun
 from jsonschema import Draft202012Validator
 
@@ -149,3 +150,60 @@ def test_pods_of_different_work_are_not_combined(bench: Bench) -> None:
         bench.run(pods=2).execute()
     assert caught.value.kind == "wrong_result"
     assert bench.files() == [f"{RUN_ID}-p1.json", f"{RUN_ID}-p2.json"]
+
+
+def left_behind(bench: Bench, **changes: Any) -> str:
+    """As a run that was killed leaves its Pod; gives the run's id."""
+    _asked, [pod] = bench.run(run_id="run-that-was-killed", **changes).rehearse()
+    with idle_target(bench.api.url, "whisper", "xeon pool") as owner:
+        pod["metadata"]["labels"]["whisper.rightsize.io/owner"] = owner
+    bench.cluster.pods[pod["metadata"]["name"]] = pod
+    return "run-that-was-killed"
+
+
+def test_audio_belongs_to_the_pods_that_mount_it(bench: Bench) -> None:
+    bench.run(pods=2, audio=("a.ogg", b"sound")).execute()
+    [made] = bench.cluster.config_maps.values()
+    assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == bench.cluster.deleted
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_pod_that_is_taken_up_gets_its_audio(bench: Bench, is_there: bool) -> None:
+    audio = ("a.ogg", b"sound")
+    run_id = left_behind(bench, audio=audio)
+    if is_there:
+        bench.cluster.config_maps[f"whisper-benchmark-{run_id}-audio"] = {}
+    run = bench.run(audio=audio)
+    assert run.execute()["run_id"] == run_id
+    assert run.adopted
+    assert list(bench.cluster.config_maps) == [f"whisper-benchmark-{run_id}-audio"]
+
+
+def test_a_pod_that_was_changed_is_not_taken_up_for_good(bench: Bench) -> None:
+    left_behind(bench)
+    [pod] = bench.cluster.pods.values()
+    pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "2"
+    with pytest.raises(RunError, match=r"changed limits\.cpu") as caught:
+        bench.run().execute()
+    assert caught.value.kind == "resources_changed"
+    assert bench.cluster.pods == {}
+
+
+def test_a_pod_that_is_being_deleted_is_not_taken_up(bench: Bench) -> None:
+    left_behind(bench)
+    [pod] = bench.cluster.pods.values()
+    pod["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    run = bench.run()
+    assert run.execute()["run_id"] == RUN_ID
+    assert not run.adopted
+
+
+def test_a_result_that_was_written_already_is_not_written_again(bench: Bench) -> None:
+    run_id = left_behind(bench)
+    [pod] = bench.cluster.pods.values()
+    earlier = {**json.loads(bench.cluster.document(pod)), "target": "xeon pool", "cpu_model": "as it was written"}
+    path = keep(str(bench.kept), earlier)
+    run = bench.run()
+    assert run.execute()["run_id"] == RUN_ID
+    assert run.told["rescued"] == [{"run_id": run_id, "file": path, "result": earlier}]
+    assert bench.cluster.pods == {}
