@@ -82,6 +82,7 @@ def test_a_container_and_pods_give_one_ratio_each_and_one_that_fails_costs_no_ot
     folder = tmp_path / "results"
     [pod] = yaml.safe_load_all((folder / "pod-xeon_pool.yaml").read_text())
     assert pod["metadata"]["name"] == results["xeon_pool"]["kubernetes"]["pod"]
+    assert "created" in kubectl("apply", "--dry-run=server", "-f", str(folder / "pod-xeon_pool.yaml"))
     assert "xeon_pool" in (folder / "report.md").read_text()
     assert list((folder / "unrecorded").iterdir()) == []
     assert kubectl.pods() == []

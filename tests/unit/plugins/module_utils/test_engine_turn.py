@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _engine_turn
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
-from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn import LABEL, engine_turn
+from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn import (
+    LABEL,
+    containers_of_killed_runs,
+    engine_turn,
+)
 
 
 class Engine:
@@ -132,3 +136,19 @@ def test_a_live_run_of_another_machine_is_waited_for_and_left_alone() -> None:
     take_turn(caller, engine)
     assert caller.said == ["waiting for the engine, on which a run from another machine measures"]
     assert engine.containers_left == [theirs]
+
+
+def names(engine: Engine, *, everything: bool = False) -> list[str]:
+    with containers_of_killed_runs(engine, "engine", everything) as found:
+        return [each["Id"] for each in found]
+
+
+def test_what_killed_runs_left_is_told_from_what_is_under_way() -> None:
+    with engine_turn(Engine(), "engine", Listener()) as owner:  # type: ignore[arg-type]
+        engine = Engine(
+            a_container(owner, 60), a_container("other", 60), a_container("late", -1), a_container("odd", None)
+        )
+        assert names(engine) == ["late", "odd"]
+        assert names(engine, everything=True) == [owner, "other", "late", "odd"]
+    assert names(engine) == [owner, "late", "odd"]
+    assert len(engine.containers_left) == 4
