@@ -51,7 +51,8 @@ def test_the_real_runner_on_exactly_one_cpu(
     assert (where["kubelet_version"][:2], where["server_version"][:2]) == ("v1", "v1")
     assert where["container_runtime"]
     assert where["absent"] == []
-    assert [warning["code"] for warning in result["warnings"] if warning["code"] not in ("noisy", "steal")] == []
+    # The machine may be busy, and the runner says so; everything else is as asked.
+    assert {warning["code"] for warning in result["warnings"]} <= {"noisy", "steal", "contended"}
     assert json.loads(Path(answer["result_file"]).read_text()) == result
     assert answer["manifests"][0]["metadata"]["name"] == where["pod"]
     assert answer["cluster"]["server"] == kubectl.server
