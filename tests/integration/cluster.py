@@ -116,6 +116,15 @@ class Kubectl:
         token = json.loads(self("create", "--raw", path, "-f", "-", body=request))["status"]["token"]
         return self.as_user(folder, user={"token": token})
 
+    def wait_until_allowed(self, verb: str, resource: str) -> Kubectl:
+        """The API server learns of new roles a moment after they were made."""
+        for _attempt in range(100):
+            with contextlib.suppress(AssertionError):
+                self("auth", "can-i", verb, resource)
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"still not allowed to {verb} {resource}")
+
 
 def running(pod: Object) -> bool:
     return _state(pod, "running")

@@ -191,4 +191,4 @@ def user_with_role(kubectl: Kubectl, folder: Path) -> Kubectl:
         if document["kind"] == "RoleBinding":
             document["subjects"] = [{"kind": "ServiceAccount", "name": "benchmarker", "namespace": kubectl.namespace}]
         kubectl.create(document)
-    return kubectl.as_service_account("benchmarker", folder)
+    return kubectl.as_service_account("benchmarker", folder).wait_until_allowed("create", "pods")

@@ -131,7 +131,7 @@ def test_who_may_not(pods: Pods, kubectl: Kubectl, tmp_path: Path) -> None:
     login = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "false", "interactiveMode": "Never"}
     answers = pods.each(
         {
-            "reader": {"kubectl": kubectl.as_service_account("reader", tmp_path)},
+            "reader": {"kubectl": kubectl.as_service_account("reader", tmp_path).wait_until_allowed("list", "pods")},
             "stranger": {"kubectl": kubectl.as_user(tmp_path, user={"token": "s3cret-t0ken"})},
             "login": {"kubectl": kubectl.as_user(tmp_path, user={"exec": login})},
             "nobody": {"kubectl": kubectl.as_user(tmp_path, cluster={"server": "https://127.0.0.1:1"})},
@@ -194,7 +194,7 @@ def limit_range(**limits: dict[str, str]) -> dict[str, Any]:
 def meddling(kubectl: Kubectl, tmp_path: Path) -> Iterator[Callable[..., Kubectl]]:
     """A user whose Pods are changed on their way to the cluster."""
     kubectl("create", "rolebinding", "edit", "--clusterrole=edit", f"--serviceaccount={kubectl.namespace}:editor")
-    user = kubectl.as_service_account("editor", tmp_path)
+    user = kubectl.as_service_account("editor", tmp_path).wait_until_allowed("create", "pods")
     with contextlib.ExitStack() as stack:
 
         def start(change: Callable[[dict[str, Any]], None]) -> Kubectl:

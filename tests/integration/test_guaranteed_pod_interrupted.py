@@ -237,7 +237,7 @@ def test_a_connection_that_trickles(pods: Pods, kubectl: Kubectl, proxy: Proxy, 
 
 def test_a_login_that_expires_costs_no_result(pods: Pods, kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("create", "rolebinding", "edit", "--clusterrole=edit", f"--serviceaccount={kubectl.namespace}:short-lived")
-    user = kubectl.as_service_account("short-lived", tmp_path)
+    user = kubectl.as_service_account("short-lived", tmp_path).wait_until_allowed("create", "pods")
     run = pods.start(kubectl=user, iterations=100)
     kubectl.wait_for_iteration()
     kubectl("delete", "serviceaccount", "short-lived")
