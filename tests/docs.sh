@@ -10,7 +10,7 @@ for type in module filter lookup role; do
   done
 done
 for kind in modules filter; do
-  for file in plugins/$kind/*.py; do
+  for file in plugins/"$kind"/*.py; do
     [ -e "$file" ] || continue
     case "$kind" in
       modules)

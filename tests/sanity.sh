@@ -6,7 +6,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 copy="$work/ansible_collections/rightsize/whisper"
 mkdir -p "$copy"
-git ls-files --cached --others --exclude-standard -z | xargs -0 -I{} sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' _ {} "$copy"
+git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' file; do
+  [ -e "$file" ] || continue
+  mkdir -p "$copy/$(dirname "$file")"
+  cp "$file" "$copy/$file"
+done
 cd "$copy"
 git init --quiet && git add --all
 unset ANSIBLE_CONFIG
