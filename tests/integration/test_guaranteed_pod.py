@@ -187,7 +187,7 @@ def test_an_exclusive_cpu_is_recorded_as_what_it_is(pods: Pods, kubectl: Kubectl
 
 def user_with_role(kubectl: Kubectl, folder: Path) -> Kubectl:
     """A service account of the namespace that has the shipped role, and nothing else."""
-    for document in yaml.safe_load_all(ROLE.read_text()):
+    for document in yaml.safe_load(ROLE.read_text())["items"]:
         if document["kind"] == "RoleBinding":
             document["subjects"] = [{"kind": "ServiceAccount", "name": "benchmarker", "namespace": kubectl.namespace}]
         kubectl.create(document)
