@@ -19,7 +19,7 @@ from typing import NoReturn
 from bench_runner import output
 from bench_runner.errors import BenchmarkError, ExitCode, missing_package
 from bench_runner.events import EventStream
-from bench_runner.interruption import be_undisturbed, interruptible, set_deadline
+from bench_runner.interruption import await_turns, be_undisturbed, interruptible, set_deadline
 from bench_runner.models import PUBLISHED_SHA256
 from bench_runner.runner import Run, Settings
 from bench_runner.wording import unexpected
@@ -69,6 +69,11 @@ def parser() -> Parser:
     )
     where.add_argument("--image-id", type=_name, metavar="ID", help="the image that this runs in, kept in the result")
     where.add_argument("--deadline", type=_positive, metavar="SECONDS", help="give up after so many seconds")
+    where.add_argument(
+        "--take-turns",
+        action="store_true",
+        help="before each process but the first, wait for SIGUSR1: others measure on this machine in between",
+    )
     told = made.add_argument_group("what is told")
     told.add_argument("--run-id", type=_run_id, metavar="ID", help="name of the run (made up)")
     told.add_argument(
@@ -94,6 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
             options = parser().parse_args(given)
             settings = _settings(options)
             events = EventStream(settings.run_id, as_json=as_json, journal=options.journal)
+            if options.take_turns:
+                await_turns()
             if options.deadline is not None:
                 set_deadline(options.deadline)
             output.check(options.output, options.history)
@@ -134,6 +141,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         expect_cpus=options.expect_cpus,
         labels=dict(label.split("=", 1) for label in options.label),
         image_id=options.image_id,
+        turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
     )
 
 

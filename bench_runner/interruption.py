@@ -1,17 +1,19 @@
 # Copyright (c) 2026, the rightsize.whisper authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals and the deadline end a run as an error of its own kind does."""
+"""Signals: they and the deadline end a run as an error of its own kind does, and one of them gives it its turn."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from bench_runner.errors import BenchmarkError, ExitCode
 
+TURN = signal.SIGUSR1
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
@@ -30,6 +32,24 @@ def interruptible() -> Iterator[None]:
 def set_deadline(seconds: float) -> None:
     """Within `interruptible`: give up this many seconds from now."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def await_turns() -> None:
+    """From here on a turn that is given is kept until it is waited for."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {TURN})
+
+
+def wait_for_turn(seconds: float) -> float:
+    """After `await_turns`: wait until somebody sends SIGUSR1, while the deadline's clock stands still.
+
+    Gives the seconds that it took. Raises BenchmarkError after `seconds`.
+    """
+    left, _unused = signal.setitimer(signal.ITIMER_REAL, 0)
+    begun = time.monotonic()
+    if signal.sigtimedwait({TURN}, max(0.0, seconds)) is None:
+        raise BenchmarkError(ExitCode.INTERRUPTED, "other runs took so long that no turn came before the deadline")
+    signal.setitimer(signal.ITIMER_REAL, left)
+    return time.monotonic() - begun
 
 
 def be_undisturbed() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from math import fsum
 from pathlib import Path
 from statistics import fmean
@@ -41,6 +42,7 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
             case "process" if event["phase"] == "measuring":
                 processes[event["process"]] = {
                     "process": event["process"],
+                    "started": _timestamp(event["time"]),
                     "model_load_seconds": event["model_load_seconds"],
                     "warmup_ms": event["warmup_ms"],
                     **{column: [] for column in COLUMNS},
@@ -65,6 +67,10 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
     }
     # For people who look: figures and names first, lists and groups below.
     return dict(sorted(result.items(), key=lambda item: isinstance(item[1], (dict, list))))
+
+
+def _timestamp(unix_seconds: float) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _figures(processes: list[dict[str, Any]], audio_seconds: float) -> dict[str, Any]:

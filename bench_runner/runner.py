@@ -18,6 +18,7 @@ from bench_runner import audio, caveats, cgroup, checkpoint, environment, peak_m
 from bench_runner.decode_options import DECODE_RECORD
 from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.events import EventStream
+from bench_runner.interruption import wait_for_turn
 from bench_runner.result import assemble, problems, total
 
 
@@ -39,6 +40,8 @@ class Settings:
     expect_cpus: float
     labels: dict[str, str]
     image_id: str | None
+    # Seconds that it may wait in all for its turns; None: it takes no turns.
+    turns_within: float | None = None
 
     @property
     def shares(self) -> list[int]:
@@ -59,6 +62,7 @@ class Run:
         self._wall_ms: list[float] = []
         self._transcripts: set[str] = set()
         self._start_up_seconds = 0.0
+        self._waited_seconds = 0.0
 
     def execute(self) -> dict[str, Any]:
         """Measure and give the result; raises BenchmarkError."""
@@ -138,6 +142,9 @@ class Run:
     def _run_process(self, number: int, order: dict[str, Any], samples: int) -> None:
         """Start a worker, hear what it says to its end."""
         place = {"process": number, "of": len(self._settings.shares)}
+        if number > 1 and self._settings.turns_within is not None:
+            self._events.emit("process", **place, phase="waiting for its turn")
+            self._waited_seconds += wait_for_turn(self._settings.turns_within - self._waited_seconds)
         self._events.emit("process", **place, phase="loading")
         started = time.monotonic()
         with closing(worker_process.answers(order, samples, self._group)) as answers:
@@ -161,6 +168,7 @@ class Run:
         mean_ms = fmean(self._wall_ms)
         iterations_to_come = self._settings.iterations - len(self._wall_ms)
         processes_to_come = len(self._settings.shares) - process
+        between_processes = self._start_up_seconds + self._waited_seconds / max(1, process - 1)
         self._events.emit(
             "iteration",
             process=process,
@@ -169,7 +177,7 @@ class Run:
             **answer["iteration"],
             throttling=answer["throttling"],
             mean_ms=round(mean_ms, 3),
-            eta_seconds=round(iterations_to_come * mean_ms / 1000 + processes_to_come * self._start_up_seconds, 1),
+            eta_seconds=round(iterations_to_come * mean_ms / 1000 + processes_to_come * between_processes, 1),
         )
 
     def _hear_transcript(self, transcript: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from ._container import (
     unprivileged_user,
 )
 from ._container_outcome import Ending, complete, how_far, one_line, read_outcome, taints, timed_out
-from ._engine_turn import LABEL, engine_turn
+from ._engine_turn import LABEL, EngineTurn
 from ._progress import Journal
 
 try:
@@ -47,7 +47,8 @@ if t.TYPE_CHECKING:
 
     from ._caller import Caller
 
-TICK_SECONDS = 1.0
+# Between two processes a run waits this long at most before it asks for its next turn.
+TICK_SECONDS = 0.25
 INSPECT_SECONDS = 5.0
 # An engine that restarts is back within this time; one that is not is lost.
 ENGINE_PATIENCE_SECONDS = 10.0
@@ -83,10 +84,10 @@ class ContainerRun:
             image = self._find_image()
             engine = self._client.info()
             check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
-            with self._open_audio() as audio, self._turn(engine) as owner:
+            with self._open_audio() as audio, self._turn(engine) as turn:
                 try:
-                    self._start(image, engine, owner, audio)
-                    state = self._watch()
+                    self._start(image, engine, turn.owner, audio)
+                    state = self._watch(turn)
                     output = self._read_logs()
                 finally:
                     self._remove()
@@ -109,9 +110,9 @@ class ContainerRun:
                 f"the engine stopped answering{self._how_far} ({one_line(error)}); start it and run again",
             ) from error
 
-    def _turn(self, engine: t.Dict[str, t.Any]) -> t.ContextManager[str]:
+    def _turn(self, engine: t.Dict[str, t.Any]) -> EngineTurn:
         # Podman has no id.
-        return engine_turn(self._client, engine.get("ID") or self._engine_name, self._caller)
+        return EngineTurn(self._client, engine.get("ID") or self._engine_name, self._caller, self._request.run_id)
 
     def _find_image(self) -> t.Any:
         try:
@@ -139,7 +140,7 @@ class ContainerRun:
         api = self._client.api
         created = api.create_container(
             image.id,
-            command=runner_arguments(self._request, image.id),
+            command=[*runner_arguments(self._request, image.id), "--take-turns"],
             name=self.facts["name"],
             user=unprivileged_user(image.attrs["Config"].get("User") or ""),
             labels=self._labels(owner),
@@ -164,7 +165,8 @@ class ContainerRun:
             self._send_audio(audio, stdin)
 
     def _labels(self, owner: str) -> t.Dict[str, str]:
-        deadline = time.time() + self._request.timeout_seconds + 4 * GRACE_SECONDS
+        # It may wait for its turns as long as it may measure.
+        deadline = time.time() + 2 * self._request.timeout_seconds + 4 * GRACE_SECONDS
         labels = {
             "run-id": self._request.run_id,
             "target": self._request.target,
@@ -187,17 +189,21 @@ class ContainerRun:
         finally:
             stdin.close()
 
-    def _watch(self) -> t.Dict[str, t.Any]:
-        """Wait for the container's end and give its last state."""
+    def _watch(self, turn: EngineTurn) -> t.Dict[str, t.Any]:
+        """Give the container its turns until it ends; gives its last state."""
         deadline = self._started + self._request.timeout_seconds + GRACE_SECONDS
         follower = self._follow()
         inspected = 0.0
+        turns_given = 0
         while True:
             self._caller.pause(TICK_SECONDS)
             if follower.journal.words:
                 self._caller.say(follower.journal.words)
             if follower.journal.iterations >= self._journal.iterations:
                 self._journal = follower.journal
+            if self._journal.turns_asked > turns_given:
+                deadline += turn.pass_on()
+                turns_given += self._wake()
             now = time.monotonic()
             self._elapsed_seconds = now - self._started
             if now > deadline:
@@ -211,6 +217,14 @@ class ContainerRun:
                 return state
             if not follower.is_alive():
                 follower = self._follow()
+
+    def _wake(self) -> bool:
+        """Tell the runner that it has the turn; that the engine or the runner is gone is for the next look to see."""
+        try:
+            self._client.api.kill(self.facts["id"], "SIGUSR1")
+        except (RequestException, HTTPError):
+            return False
+        return True
 
     def _follow(self) -> _Follower:
         follower = _Follower(self._client, self.facts["id"], Journal(self._request.run_id))

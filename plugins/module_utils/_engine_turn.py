@@ -4,9 +4,11 @@
 
 """One run at a time on an engine: two that measure side by side measure each other.
 
-On this machine a locked file decides; the kernel unlocks it when its holder dies, however it dies. A container of ours
-that is found while holding the lock therefore belongs to nobody, and is removed. Runs that came from another machine to
-the same engine are seen by their containers: their turn is waited for, until the deadline that they carry has passed.
+On this machine a locked file decides; the kernel unlocks it when its holder dies, however it dies. Runs pass the turn on
+between their processes, A B A B, so that a machine whose speed drifts slows each of them alike. A second locked file says
+for as long as a run lasts that somebody waits for it: a container of ours without one belongs to nobody, and is removed.
+Runs that came from another machine to the same engine are seen by their containers: their end is waited for, until the
+deadline that they carry has passed.
 """
 
 from __future__ import annotations
@@ -33,30 +35,92 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 LABEL = "io.rightsize.whisper."
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 0.2
+# Whoever waits for the turn has seen by then that it is free.
+PASS_ON_SECONDS = 2 * WAIT_SECONDS
 
 
-@contextlib.contextmanager
-def engine_turn(client: t.Any, engine_id: str, caller: Caller) -> Iterator[str]:
-    """Wait for this machine's turn, then for the engine to be free; gives the owner that marks our containers."""
-    path = _lock_path(engine_id)
-    descriptor = _locked(path, caller)
-    try:
-        owner = _owner_of(descriptor)
-        _free_engine(client, owner, caller)
-        yield owner
-    finally:
-        os.close(descriptor)
+class EngineTurn:
+    """A context: within it, no other run of this machine measures on the engine, save where the turn is passed on.
+
+    `owner` marks our containers. Raises `RunError` where the locks cannot be had.
+    """
+
+    def __init__(self, client: t.Any, engine_id: str, caller: Caller, run_id: str = "") -> None:
+        self.owner = ""
+        self._client = client
+        self._engine_id = engine_id
+        self._caller = caller
+        self._run_id = run_id
+        self._turn: t.Optional[int] = None
+        self._life: t.Optional[int] = None
+
+    def __enter__(self) -> EngineTurn:
+        try:
+            if self._run_id:
+                self._life = _opened(_life_path(self._engine_id, self._run_id))
+                if not _try_lock(self._life):
+                    raise RunError("bad_usage", f"a run {self._run_id} is under way on this engine; give it another id")
+            self._take()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._release()
+        if self._life is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(_life_path(self._engine_id, self._run_id))
+            os.close(self._life)
+            self._life = None
+
+    def pass_on(self) -> float:
+        """Let whoever waits go first, and wait for the next turn; gives the seconds that it took."""
+        begun = time.monotonic()
+        self._release()
+        self._caller.pause(PASS_ON_SECONDS)
+        self._take()
+        return time.monotonic() - begun
+
+    def _take(self) -> None:
+        self._turn = _locked(_lock_path(self._engine_id), self._caller)
+        self.owner = _owner_of(self._turn)
+        self._free_engine()
+
+    def _release(self) -> None:
+        if self._turn is not None:
+            os.close(self._turn)
+            self._turn = None
+
+    def _free_engine(self) -> None:
+        """Remove what killed runs have left; wait for the runs of other machines."""
+        while True:
+            containers = _our_containers(self._client)
+            orphans = [found for found in containers if _is_orphan(found["Labels"], self._engine_id, self.owner)]
+            for orphan in orphans:
+                with contextlib.suppress(NotFound):
+                    self._client.api.remove_container(orphan["Id"], force=True, v=True)
+            if all(
+                found["State"] == "exited" or _is_awaited(found["Labels"], self._engine_id)
+                for found in containers
+                if found not in orphans
+            ):
+                return
+            self._caller.say("waiting for the engine, on which a run from another machine measures")
+            self._caller.pause(WAIT_SECONDS)
 
 
 @contextlib.contextmanager
 def containers_of_killed_runs(client: t.Any, engine_id: str, everything: bool) -> Iterator[t.List[t.Dict[str, t.Any]]]:
-    """Our containers that nobody waits for, or all; while the context lasts, no run begins on this machine."""
+    """Our containers that nobody waits for, or all; where no run has the turn, none begins while the context lasts."""
     descriptor = _opened(_lock_path(engine_id))
     try:
-        # While another run lasts, what is marked as this machine's may be that run's.
-        owner = _owner_of(descriptor) if _try_lock(descriptor) else ""
-        yield [found for found in _our_containers(client) if everything or _is_orphan(found["Labels"], owner)]
+        _try_lock(descriptor)
+        owner = _owner_of(descriptor)
+        yield [
+            found for found in _our_containers(client) if everything or _is_orphan(found["Labels"], engine_id, owner)
+        ]
     finally:
         os.close(descriptor)
 
@@ -72,7 +136,16 @@ def _our_containers(client: t.Any) -> t.List[t.Dict[str, t.Any]]:
 
 def _lock_path(engine_id: str) -> str:
     """Every user of this machine must come to the same file, so it cannot lie in anyone's TMPDIR."""
-    return f"/tmp/rightsize-whisper-{hashlib.sha256(engine_id.encode()).hexdigest()[:16]}.lock"
+    return f"/tmp/rightsize-whisper-{_digest(engine_id)}.lock"
+
+
+def _life_path(engine_id: str, run_id: str) -> str:
+    """The id may come from the label of a container, so it names no file itself."""
+    return f"/tmp/rightsize-whisper-{_digest(engine_id)}-{_digest(run_id)}.lock"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _locked(path: str, caller: Caller) -> int:
@@ -123,21 +196,22 @@ def _is_same_file(descriptor: int, path: str) -> bool:
         return False
 
 
-def _free_engine(client: t.Any, owner: str, caller: Caller) -> None:
-    while True:
-        containers = _our_containers(client)
-        orphans = [container for container in containers if _is_orphan(container["Labels"], owner)]
-        for orphan in orphans:
-            with contextlib.suppress(NotFound):
-                client.api.remove_container(orphan["Id"], force=True, v=True)
-        if all(container["State"] == "exited" for container in containers if container not in orphans):
-            return
-        caller.say("waiting for the engine, on which a run from another machine measures")
-        caller.pause(WAIT_SECONDS)
-
-
-def _is_orphan(labels: t.Dict[str, str], owner: str) -> bool:
+def _is_orphan(labels: t.Dict[str, str], engine_id: str, owner: str) -> bool:
+    if _is_awaited(labels, engine_id):
+        return False
     if labels.get(LABEL + "owner") == owner:
         return True
     deadline = labels.get(LABEL + "deadline", "")
     return not deadline.isdigit() or time.time() > int(deadline)
+
+
+def _is_awaited(labels: t.Dict[str, str], engine_id: str) -> bool:
+    """Whether a process of this machine waits for the end of this container's run."""
+    try:
+        descriptor = os.open(_life_path(engine_id, labels.get(LABEL + "run-id", "")), os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)

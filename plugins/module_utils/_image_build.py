@@ -15,7 +15,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ._engine_turn import engine_turn
+from ._engine_turn import EngineTurn
 from ._image import LABEL, NAME, Plan, Wanted, image_name, make_plan, published_models
 from ._image_base import provide_base
 from ._image_checkpoint import Checkpoint, published_checkpoint
@@ -44,7 +44,7 @@ def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tu
 
     A build takes the engine's turn as a run does: it would disturb a measurement, and two would do the same work.
     """
-    with engine_turn(client, engine_id, caller):
+    with EngineTurn(client, engine_id, caller):
         plan = make_plan(client, wanted)
         if plan.base is None:
             provide_base(client, wanted.base, wanted.platform, caller)

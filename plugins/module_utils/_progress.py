@@ -19,6 +19,8 @@ from collections import deque
 MAX_JOURNAL_BYTES = 8 * 1024 * 1024
 MAX_LINE_BYTES = 64 * 1024
 KEPT_OTHER_LINES = 5
+# The phase in which a run that takes turns stays until it is sent SIGUSR1.
+WAITING_FOR_ITS_TURN = "waiting for its turn"
 
 Event = t.Dict[str, t.Any]
 
@@ -29,6 +31,7 @@ class Journal:
     def __init__(self, run_id: str) -> None:
         self.words = ""
         self.iterations = 0
+        self.turns_asked = 0
         self.error: t.Optional[Event] = None
         self._run_id = run_id
         self._lines: t.List[str] = []
@@ -67,6 +70,8 @@ class Journal:
             self._size += len(line)
         if event["event"] == "iteration":
             self.iterations += 1
+        elif event["event"] == "process" and event.get("phase") == WAITING_FOR_ITS_TURN:
+            self.turns_asked += 1
         elif event["event"] == "error":
             self.error = event
         self.words = describe(event) or self.words

@@ -121,6 +121,15 @@ def test_runs_on_one_engine_take_turns(play: Play, tmp_path: Path, stand_in: str
     assert most == 1
 
 
+def test_processes_of_runs_on_one_engine_take_turns(play: Play, tmp_path: Path, tiny_image: str) -> None:
+    arguments = {"image": tiny_image, "model": "tiny.en", "iterations": 3, "processes": 3, "memory": "2Gi"}
+    run = play(measuring(tmp_path, {**arguments, "timeout": 600}), inventory("one", "two"))
+    assert run.wait() == 0, run.output
+    results = [answer["result"] for answer in answers(tmp_path)]
+    started = sorted((process["started"], result["target"]) for result in results for process in result["processes"])
+    assert [target for _time, target in started] in (["one", "two"] * 3, ["two", "one"] * 3)
+
+
 def test_a_check_measures_nothing(play: Play, tmp_path: Path, stand_in: str, containers: Containers) -> None:
     plays = measuring(tmp_path, {"image": stand_in})
     plays[0]["check_mode"] = True

@@ -28,6 +28,7 @@ def arguments() -> argparse.Namespace:
     for flag in ("--expect-cpus", "--deadline"):
         parser.add_argument(flag, type=float)
     parser.add_argument("--label", action="append", default=[])
+    parser.add_argument("--take-turns", action="store_true")
     options = parser.parse_args()
     options.labels = dict(label.split("=", 1) for label in options.label)
     options.behaviour = options.labels.get("behaviour", "good")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from ansible_collections.rightsize.whisper.plugins.module_utils import _engine_t
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn import (
     LABEL,
+    EngineTurn,
     containers_of_killed_runs,
-    engine_turn,
 )
 
 
@@ -35,8 +36,8 @@ class Engine:
         self.containers_left = [each for each in self.containers_left if each["Id"] != container_id]
 
 
-def a_container(owner: str, seconds_left: float | None) -> dict[str, Any]:
-    labels = {LABEL + "owner": owner}
+def a_container(owner: str, seconds_left: float | None, run_id: str = "a-dead-run") -> dict[str, Any]:
+    labels = {LABEL + "owner": owner, LABEL + "run-id": run_id}
     if seconds_left is not None:
         labels[LABEL + "deadline"] = f"{time.time() + seconds_left:.0f}"
     return {"Id": owner, "Labels": labels, "State": "running"}
@@ -60,6 +61,7 @@ class Listener:
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "engine.lock"
     monkeypatch.setattr(_engine_turn, "_lock_path", lambda _engine_id: str(path))
+    monkeypatch.setattr(_engine_turn, "_life_path", lambda _engine_id, run_id: str(tmp_path / f"{run_id}.lock"))
     return path
 
 
@@ -72,8 +74,8 @@ def another_holder(lock: Path) -> Iterator[int]:
 
 
 def take_turn(caller: Listener, engine: Engine | None = None) -> str:
-    with engine_turn(engine or Engine(), "ID", caller) as owner:  # type: ignore[arg-type]
-        return owner
+    with EngineTurn(engine or Engine(), "ID", caller) as turn:  # type: ignore[arg-type]
+        return turn.owner
 
 
 def test_a_free_engine_is_taken_at_once() -> None:
@@ -144,11 +146,66 @@ def names(engine: Engine, *, everything: bool = False) -> list[str]:
 
 
 def test_what_killed_runs_left_is_told_from_what_is_under_way() -> None:
-    with engine_turn(Engine(), "engine", Listener()) as owner:  # type: ignore[arg-type]
+    with a_run("alive-run") as turn:
         engine = Engine(
-            a_container(owner, 60), a_container("other", 60), a_container("late", -1), a_container("odd", None)
+            a_container(turn.owner, -1, "alive-run"),
+            a_container("other", 60),
+            a_container("late", -1),
+            a_container("odd", None),
         )
         assert names(engine) == ["late", "odd"]
-        assert names(engine, everything=True) == [owner, "other", "late", "odd"]
-    assert names(engine) == [owner, "late", "odd"]
+        assert names(engine, everything=True) == [turn.owner, "other", "late", "odd"]
+    assert names(engine) == [turn.owner, "late", "odd"]
     assert len(engine.containers_left) == 4
+
+
+def a_run(run_id: str, engine: Engine | None = None, caller: Listener | None = None) -> EngineTurn:
+    return EngineTurn(engine or Engine(), "ID", caller or Listener(), run_id)  # type: ignore[arg-type]
+
+
+def test_a_turn_that_is_passed_on_is_another_runs_until_that_passes_it_on(lock: Path) -> None:
+    took: list[str] = []
+    passing = threading.Event()
+
+    def run(name: str) -> None:
+        with a_run(name, caller=Listener(lambda: time.sleep(0.05))) as turn:
+            for number in range(3):
+                if number:
+                    turn.pass_on()
+                with lock.open() as file, pytest.raises(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                took.append(name)
+                passing.wait(10)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("run-a", "run-b")]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    passing.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(took) == ["run-a"] * 3 + ["run-b"] * 3
+    assert took[0] != took[1]
+
+
+def test_a_container_whose_run_waits_for_its_turn_is_left_alone() -> None:
+    with a_run("waiting-run") as turn:
+        waiting = a_container(turn.owner, -1, "waiting-run")
+        engine = Engine(waiting)
+        turn._release()
+        caller = Listener()
+        take_turn(caller, engine)
+        assert engine.containers_left == [waiting]
+        assert caller.said == []
+        turn._take()
+
+
+def test_a_run_has_its_id_to_itself() -> None:
+    with a_run("one-run"), pytest.raises(RunError, match="a run one-run is under way"), a_run("one-run"):
+        pass
+
+
+def test_a_run_leaves_no_file(lock: Path) -> None:
+    with a_run("one-run"):
+        assert (lock.parent / "one-run.lock").exists()
+    assert [file.name for file in lock.parent.iterdir()] == [lock.name]

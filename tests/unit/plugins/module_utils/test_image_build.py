@@ -45,7 +45,7 @@ def without_wheels_and_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels/small.whl").write_bytes(b"wheel")
     monkeypatch.setattr(building, "collect_wheels", lambda *arguments: tmp_path / "wheels")
-    monkeypatch.setattr(building, "engine_turn", lambda *arguments: nullcontext())
+    monkeypatch.setattr(building, "EngineTurn", lambda *arguments: nullcontext())
 
 
 def engine_that_says(*events: dict[str, Any]) -> FakeEngine:
