@@ -63,11 +63,12 @@ sanity: $(VENV)/.made-for-tests  ## ansible-test sanity
 	tests/sanity.sh
 
 unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
-	pytest tests/unit $(PYTEST_ARGS)
+	pytest tests/unit --numprocesses auto $(PYTEST_ARGS)
 
 # A test of real engines and clusters may meet a busy machine: it gets a second try, which pytest lists as a rerun.
+# Tests of the cluster mostly wait for it, so they run beside the others (tests/conftest.py).
 integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
-	pytest $(INTEGRATION) --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
+	pytest $(INTEGRATION) --numprocesses 2 --dist loadgroup --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
 
 clean:  ## remove what make created, but no results
 	rm -rf .venv .ansible

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 NO_SKIPS = "RIGHTSIZE_NO_SKIPS"
+INTEGRATION = Path(__file__).parent / "integration"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two queues of integration tests, those of the cluster and the others: within each, one test at a time."""
+    for item in items:
+        if INTEGRATION in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("cluster" if item.get_closest_marker("cluster") else "engine"))
 
 
 @pytest.hookimpl(wrapper=True)
