@@ -66,7 +66,7 @@ unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
 	pytest tests/unit --numprocesses auto $(PYTEST_ARGS)
 
 # A test of real engines and clusters may meet a busy machine: it gets a second try, which pytest lists as a rerun.
-# Tests of the cluster mostly wait for it, so they run beside the others (tests/conftest.py).
+# There are two queues (tests/conftest.py).
 integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
 	pytest $(INTEGRATION) --numprocesses 2 --dist loadgroup --timeout 900 --reruns 1 --durations 15 $(PYTEST_ARGS)
 

@@ -14,13 +14,16 @@ import pytest
 
 NO_SKIPS = "RIGHTSIZE_NO_SKIPS"
 INTEGRATION = Path(__file__).parent / "integration"
+# Their tests take the engine's turn, so they would wait for each other.
+TURN_TAKING = ("test_isolated_container", "test_make", "test_progress_over_ssh", "test_runner_image")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two queues of integration tests, those of the cluster and the others: within each, one test at a time."""
+    """Two queues of integration tests, those that take the engine's turn and the others: in each, one test at a time."""
     for item in items:
         if INTEGRATION in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("cluster" if item.get_closest_marker("cluster") else "engine"))
+            takes_turns = item.path.name.startswith(TURN_TAKING)
+            item.add_marker(pytest.mark.xdist_group("turns" if takes_turns else "others"))
 
 
 @pytest.hookimpl(wrapper=True)
