@@ -24,6 +24,8 @@ from bench_runner.models import PUBLISHED_SHA256
 from bench_runner.runner import Run, Settings
 from bench_runner.wording import unexpected
 
+# Opens the events of a run, by its id, with the journal if there is one.
+Tell = Callable[..., EventStream]
 # A day and more: what is larger is a slip of the keyboard.
 LARGEST_NUMBER = 1e6
 
@@ -42,17 +44,32 @@ def parser() -> Parser:
         description="Measure openai-whisper on one CPU; the result is JSON on standard output.",
         allow_abbrev=False,
     )
+    split = made.add_argument_group("how it is measured")
+    split.add_argument(
+        "--iterations", type=count(1, 100_000), default=50, metavar="N", help="timed inferences in all (50)"
+    )
+    split.add_argument(
+        "--processes", type=count(1, 1000), default=5, metavar="N", help="fresh processes that share them (5)"
+    )
+    split.add_argument("--threads", type=count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
+    split.add_argument(
+        "--take-turns",
+        action="store_true",
+        help="before each process but the first, wait for SIGUSR1: others measure on this machine in between",
+    )
+    split.add_argument(
+        "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
+    )
+    add_shared_options(made)
+    return made
+
+
+def add_shared_options(made: Parser) -> None:
+    """What the stress test takes as well."""
     what = made.add_argument_group("what is measured")
     what.add_argument("--model-size", default="base", type=_model, metavar="NAME", help="openai-whisper model (base)")
     what.add_argument(
-        "--iterations", type=_count(1, 100_000), default=50, metavar="N", help="timed inferences in all (50)"
-    )
-    what.add_argument(
-        "--processes", type=_count(1, 1000), default=5, metavar="N", help="fresh processes that share them (5)"
-    )
-    what.add_argument("--threads", type=_count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
-    what.add_argument(
-        "--warmup", type=_count(0, 1000), default=1, metavar="N", help="untimed inferences of each process (1)"
+        "--warmup", type=count(0, 1000), default=1, metavar="N", help="untimed inferences of each process (1)"
     )
     what.add_argument("--audio", metavar="FILE", help="clip to transcribe, - for standard input (the bundled sample)")
     what.add_argument(
@@ -69,44 +86,50 @@ def parser() -> Parser:
     )
     where.add_argument("--image-id", type=_name, metavar="ID", help="the image that this runs in, kept in the result")
     where.add_argument("--deadline", type=_positive, metavar="SECONDS", help="give up after so many seconds")
-    where.add_argument(
-        "--take-turns",
-        action="store_true",
-        help="before each process but the first, wait for SIGUSR1: others measure on this machine in between",
-    )
     told = made.add_argument_group("what is told")
     told.add_argument("--run-id", type=_run_id, metavar="ID", help="name of the run (made up)")
     told.add_argument(
         "--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept in the result"
     )
     told.add_argument("--progress", choices=("text", "jsonl"), default="text", help="form of standard error (text)")
-    told.add_argument(
-        "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
-    )
     told.add_argument("--output", type=Path, metavar="FILE", help="write the result there too")
     told.add_argument("--history", type=Path, metavar="FILE", help="append the result there too, as one line")
-    return made
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; gives the exit code."""
+    return guarded(arguments, _benchmark)
+
+
+def _benchmark(given: list[str], tell: Tell) -> None:
+    options = parser().parse_args(given)
+    settings = _settings(options)
+    events = tell(settings.run_id, options.journal)
+    if options.take_turns:
+        await_turns()
+    if options.deadline is not None:
+        set_deadline(options.deadline)
+    output.check(options.output, options.history)
+    result = Run(settings, events).execute()
+    be_undisturbed()
+    output.write(result, options.output, options.history)
+
+
+def guarded(arguments: list[str] | None, work: Callable[[list[str], Tell], None]) -> int:
+    """Do the work of a command, tell its error in one line where there is one, and give the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     # What is wrong with the options is told before they are known, and in the form that was asked for.
     as_json = re.search(r"--progress[= ]jsonl", " ".join(given)) is not None
     events = EventStream("", as_json=as_json)
+
+    def tell(run_id: str, journal: Path | None = None) -> EventStream:
+        nonlocal events
+        events = EventStream(run_id, as_json=as_json, journal=journal)
+        return events
+
     try:
         with interruptible():
-            options = parser().parse_args(given)
-            settings = _settings(options)
-            events = EventStream(settings.run_id, as_json=as_json, journal=options.journal)
-            if options.take_turns:
-                await_turns()
-            if options.deadline is not None:
-                set_deadline(options.deadline)
-            output.check(options.output, options.history)
-            result = Run(settings, events).execute()
-            be_undisturbed()
-            output.write(result, options.output, options.history)
+            work(given, tell)
     except BenchmarkError as error:
         return _fail(events, error)
     except ModuleNotFoundError as error:
@@ -132,17 +155,27 @@ def _settings(options: argparse.Namespace) -> Settings:
         processes=options.processes,
         threads=options.threads,
         warmup=options.warmup,
-        run_id=options.run_id or f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{secrets.token_hex(4)}",
+        run_id=options.run_id or made_up_id(),
         target=options.target,
         audio=options.audio,
         checkpoint=options.checkpoint,
         checkpoint_sha256=options.checkpoint_sha256,
         cpu_model=options.cpu_model,
         expect_cpus=options.expect_cpus,
-        labels=dict(label.split("=", 1) for label in options.label),
+        labels=labels(options),
         image_id=options.image_id,
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
     )
+
+
+def made_up_id() -> str:
+    """A name for a run that was given none."""
+    return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{secrets.token_hex(4)}"
+
+
+def labels(options: argparse.Namespace) -> dict[str, str]:
+    """The labels, by key."""
+    return dict(label.split("=", 1) for label in options.label)
 
 
 def _model(text: str) -> str:
@@ -151,7 +184,9 @@ def _model(text: str) -> str:
     return text
 
 
-def _count(minimum: int, maximum: int) -> Callable[[str], int]:
+def count(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Reads a whole number between the two."""
+
     def whole_number(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {minimum} to {maximum}")

@@ -45,6 +45,14 @@ def write(result: dict[str, Any], output: Path | None, history: Path | None) -> 
         raise _not_writable(place, error) from error
 
 
+def keep(result: dict[str, Any], history: Path) -> None:
+    """Append one result of several."""
+    try:
+        _append(history, json.dumps(result, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise _not_writable(str(history), error) from error
+
+
 def _append(history: Path, line: bytes) -> None:
     descriptor = files.open_to_append(history)
     try:
