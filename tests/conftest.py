@@ -19,11 +19,12 @@ TURN_TAKING = ("test_isolated_container", "test_make", "test_progress_over_ssh",
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two queues of integration tests, those that take the engine's turn and the others: in each, one test at a time."""
+    """Queues of integration tests: the cluster's, those that take the engine's turn, the others. In each, one at a time."""
     for item in items:
         if INTEGRATION in item.path.parents:
             takes_turns = item.path.name.startswith(TURN_TAKING)
-            item.add_marker(pytest.mark.xdist_group("turns" if takes_turns else "others"))
+            queue = "cluster" if item.get_closest_marker("cluster") else "turns" if takes_turns else "others"
+            item.add_marker(pytest.mark.xdist_group(queue))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FEW = ("-e", "benchmark_iterations=9", "-e", "benchmark_processes=3")
+FEW = ("-e", "benchmark_iterations=3", "-e", "benchmark_processes=3")
 
 pytestmark = [pytest.mark.engine, pytest.mark.image, pytest.mark.slow]
 

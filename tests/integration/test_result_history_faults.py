@@ -319,6 +319,8 @@ def interrupted(descriptor, data):
     os.write(descriptor, data[:500])
     os.kill(os.getpid(), signal.SIGINT)
 
+# A parent that runs in the background may have taught its children to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 _history.write_fully = interrupted
 append(Path({str(path)!r}), 2)
 """

@@ -198,7 +198,8 @@ def test_of_two_builds_at_once_one_waits(
     assert sorted([one["changed"], two["changed"]]) == [False, True]
     assert one["image"]["id"] == two["image"]["id"]
     assert run.progress("waiting for the engine")
-    assert run.progress("building, step")
+    # A build from the engine's cache may be over between two looks.
+    assert any(run.progress(words) for words in ("collecting the wheels", "sending the parts", "building, step"))
 
 
 # What goes wrong
