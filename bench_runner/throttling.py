@@ -168,7 +168,7 @@ def _row(results: Sequence[Mapping[str, Any]], one_thread: Sequence[Mapping[str,
         _total(results, name) for name in ("periods", "throttled_periods", "throttled_seconds")
     )
     share = throttled / periods if periods and throttled is not None else None
-    neighbour = any(warning["code"] in NEIGHBOUR_WARNINGS for result in results for warning in result["warnings"])
+    neighbour = _disturbed(results)
     available = cpus if cpus is not None else first["isolation"]["cpuset_cpus"]
     verdict, reasons = _verdict(threads, available, ratio, inflation, share, neighbour)
     return Row(
@@ -193,10 +193,16 @@ def _row(results: Sequence[Mapping[str, Any]], one_thread: Sequence[Mapping[str,
         neighbour=neighbour,
         verdict=verdict,
         reasons=reasons,
+        # What disturbed one of the two may be over in the next block.
         certain=bool(base_ms)
+        and not (neighbour or _disturbed(one_thread or ()))
         and min(len(wall_ms), len(base_ms or ())) >= CERTAIN_ITERATIONS
         and min(wall_ms) > SLOW_RATIO * max(base_ms or ()),
     )
+
+
+def _disturbed(results: Iterable[Mapping[str, Any]]) -> bool:
+    return any(warning["code"] in NEIGHBOUR_WARNINGS for result in results for warning in result["warnings"])
 
 
 def _verdict(
@@ -231,21 +237,22 @@ def _verdict(
 
 def _recommend(swept: Sequence[Row], rows: Sequence[Row]) -> Iterable[Recommendation]:
     """`swept` are the rows at the service's limit; `rows` those at every limit."""
-    disturbed = [row for row in swept if row.neighbour]
+    disturbed = [row for row in swept if row.verdict == "noisy neighbour"]
     if disturbed:
+        # Advice that rests on their figures would be worse than none.
         yield Recommendation(
             "measure_again",
             f"other work on the machine disturbed {_threads_of(disturbed)}: quiet it, or take another node, and measure again",
         )
+        return
     too_much = [row for row in swept if row.verdict in ("quota-throttled", "oversubscribed")]
     best = min(swept, key=lambda row: (row in too_much, row.avg_latency_ms))
     if not too_much:
-        if not disturbed:
-            yield Recommendation(
-                "keep",
-                f"nothing is throttled; fastest is {_threads(best.threads)}: {_speed(best)}",
-                threads=best.threads,
-            )
+        yield Recommendation(
+            "keep",
+            f"nothing is throttled; fastest is {_threads(best.threads)}: {_speed(best)}",
+            threads=best.threads,
+        )
         return
     if any(row.threads > best.threads for row in too_much):
         yield Recommendation(

@@ -125,6 +125,9 @@ def test_what_is_hopeless_is_certain_of_it() -> None:
     # Not yet measured, or nothing to hold it against: go on.
     assert reason_to_skip(found.rows, 2, 4) is None
     assert reason_to_skip(judged(FOUR).rows, 1, 4) is None
+    # Nor is anything certain while others disturb it.
+    assert reason_to_skip(judged({**ONE, "warning": "contended"}, FOUR).rows, 1, 4) is None
+    assert reason_to_skip(judged(ONE, {**FOUR, "warning": "steal"}).rows, 1, 4) is None
 
 
 def test_time_left() -> None:
