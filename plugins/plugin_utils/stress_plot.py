@@ -66,7 +66,8 @@ def plot(title: str, curves: Sequence[Curve], rule_seconds: float | None) -> str
         )
         body.append(_text(WIDTH - RIGHT + 8, y + 4, "2 × one thread", "start"))
     for number, (curve, colour) in enumerate(zip(curves, cycle(COLOURS), strict=False)):
-        body += _drawn(curve, colour, axes)
+        # Of curves that lie upon each other, the figures of one can be read.
+        body += _drawn(curve, colour, axes, with_figures=number == 0)
         # Names have a column of their own, at the bottom right, away from the rule's.
         y = HEIGHT - BOTTOM - 18 * number
         body.append(f'<circle cx="{WIDTH - RIGHT + 14}" cy="{y - 4}" r="5" fill="{colour}"/>')
@@ -102,7 +103,7 @@ def _ticks(lowest: float, highest: float) -> Iterator[float]:
                 yield value
 
 
-def _drawn(curve: Curve, colour: str, axes: _Axes) -> Iterator[str]:
+def _drawn(curve: Curve, colour: str, axes: _Axes, *, with_figures: bool) -> Iterator[str]:
     places = [(axes.x(point.threads), axes.y(point.seconds)) for point in curve.points]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
@@ -111,7 +112,8 @@ def _drawn(curve: Curve, colour: str, axes: _Axes) -> Iterator[str]:
             yield f'<path d="M{x:.1f} {axes.y(point.low):.1f}V{axes.y(point.high):.1f}" stroke="{colour}" stroke-width="2"/>'
         fill = colour if point.clean else "white"
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
-        yield _text(x + 9, y - 9, f"{point.seconds:.2f} s", "start")
+        if with_figures:
+            yield _text(x + 9, y - 9, f"{point.seconds:.2f} s", "start")
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
