@@ -18,6 +18,8 @@ INTEGRATION = Path(__file__).parent / "integration"
 TURN_TAKING = ("test_isolated_container", "test_make", "test_progress_over_ssh", "test_runner_image")
 
 
+# Before pytest-xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Queues of integration tests: the cluster's, those that take the engine's turn, the others. In each, one at a time."""
     for item in items:
