@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,10 +187,11 @@ def test_an_image_of_another_architecture(
 
 
 @pytest.fixture
-def private_engine(tmp_path: Path) -> Iterator[PrivateEngine]:
+def private_engine() -> Iterator[PrivateEngine]:
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.skip("an engine of the test's own needs dockerd and root")
-    with PrivateEngine(tmp_path) as engine:
+    # The name of a socket has 107 characters at most, and the folder of a test may be long.
+    with tempfile.TemporaryDirectory() as folder, PrivateEngine(Path(folder)) as engine:
         engine.client().images.load(tiny_image("tiny:latest", ENDLESS_RUNNER, HERE))
         yield engine
 
