@@ -265,7 +265,10 @@ def test_somebody_deletes_the_pod_at_once(pods: Pods, kubectl: Kubectl) -> None:
     name = kubectl.wait_for_iteration()["metadata"]["name"]
     kubectl("delete", "pod", name, "--force", "--grace-period=0")
     assert run.wait() == 2
-    fails(pods.answer(), "pod_vanished", "was deleted after", "run again")
+    answer = pods.answer()
+    # The kubelet may stop the container before the object is seen to be gone.
+    assert answer["failure"] in ("pod_vanished", "pod_killed"), answer["msg"]
+    assert "run again" in answer["msg"]
 
 
 def test_the_scheduler_preempts_the_pod(pods: Pods, kubectl: Kubectl, pod_image: str) -> None:
