@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import socket
@@ -35,6 +36,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 LABEL = "io.rightsize.whisper."
+# Every user of this machine must come to the same files, so they cannot lie in anyone's TMPDIR.
+FOLDER = "/tmp"
 WAIT_SECONDS = 0.2
 # Whoever waits for the turn has seen by then that it is free.
 PASS_ON_SECONDS = 2 * WAIT_SECONDS
@@ -58,9 +61,7 @@ class EngineTurn:
     def __enter__(self) -> EngineTurn:
         try:
             if self._run_id:
-                self._life = _opened(_life_path(self._engine_id, self._run_id))
-                if not _try_lock(self._life):
-                    raise RunError("bad_usage", f"a run {self._run_id} is under way on this engine; give it another id")
+                self._life = self._begin_life()
             self._take()
         except BaseException:
             self.__exit__()
@@ -83,10 +84,24 @@ class EngineTurn:
         self._take()
         return time.monotonic() - begun
 
+    def _begin_life(self) -> int:
+        """A descriptor that holds the lock which says that somebody waits for this run."""
+        path = _life_path(self._engine_id, self._run_id)
+        while True:
+            descriptor = _opened(path)
+            if not _try_lock(descriptor):
+                os.close(descriptor)
+                raise RunError("bad_usage", f"a run {self._run_id} is under way on this engine; give it another id")
+            if _is_same_file(descriptor, path):
+                return descriptor
+            # Another run took it for one of a killed run, between the opening and the locking.
+            os.close(descriptor)
+
     def _take(self) -> None:
         self._turn = _locked(_lock_path(self._engine_id), self._caller)
         self.owner = _owner_of(self._turn)
         self._free_engine()
+        _remove_lives_of_killed_runs(self._engine_id)
 
     def _release(self) -> None:
         if self._turn is not None:
@@ -135,13 +150,24 @@ def _our_containers(client: t.Any) -> t.List[t.Dict[str, t.Any]]:
 
 
 def _lock_path(engine_id: str) -> str:
-    """Every user of this machine must come to the same file, so it cannot lie in anyone's TMPDIR."""
-    return f"/tmp/rightsize-whisper-{_digest(engine_id)}.lock"
+    return f"{FOLDER}/rightsize-whisper-{_digest(engine_id)}.lock"
 
 
 def _life_path(engine_id: str, run_id: str) -> str:
     """The id may come from the label of a container, so it names no file itself."""
-    return f"/tmp/rightsize-whisper-{_digest(engine_id)}-{_digest(run_id)}.lock"
+    return f"{FOLDER}/rightsize-whisper-{_digest(engine_id)}-{_digest(run_id)}.lock"
+
+
+def _remove_lives_of_killed_runs(engine_id: str) -> None:
+    for path in glob.glob(f"{FOLDER}/rightsize-whisper-{_digest(engine_id)}-*.lock"):
+        # One of another user's is that user's to remove.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if _try_lock(descriptor):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
 
 
 def _digest(text: str) -> str:

@@ -59,10 +59,8 @@ class Listener:
 
 @pytest.fixture(autouse=True)
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "engine.lock"
-    monkeypatch.setattr(_engine_turn, "_lock_path", lambda _engine_id: str(path))
-    monkeypatch.setattr(_engine_turn, "_life_path", lambda _engine_id, run_id: str(tmp_path / f"{run_id}.lock"))
-    return path
+    monkeypatch.setattr(_engine_turn, "FOLDER", str(tmp_path))
+    return Path(_engine_turn._lock_path("ID"))
 
 
 @pytest.fixture
@@ -141,7 +139,7 @@ def test_a_live_run_of_another_machine_is_waited_for_and_left_alone() -> None:
 
 
 def names(engine: Engine, *, everything: bool = False) -> list[str]:
-    with containers_of_killed_runs(engine, "engine", everything) as found:
+    with containers_of_killed_runs(engine, "ID", everything) as found:
         return [each["Id"] for each in found]
 
 
@@ -207,5 +205,36 @@ def test_a_run_has_its_id_to_itself() -> None:
 
 def test_a_run_leaves_no_file(lock: Path) -> None:
     with a_run("one-run"):
-        assert (lock.parent / "one-run.lock").exists()
-    assert [file.name for file in lock.parent.iterdir()] == [lock.name]
+        assert len(list(lock.parent.iterdir())) == 2
+    assert list(lock.parent.iterdir()) == [lock]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_and_what_a_live_one_needs_is_not(lock: Path) -> None:
+    (lock.parent / Path(_engine_turn._life_path("ID", "killed-run")).name).touch()
+    (lock.parent / Path(_engine_turn._life_path("another engine", "its-run")).name).touch()
+    with a_run("live-run") as live:
+        live._release()
+        with a_run("next-run"):
+            left = {file.name for file in lock.parent.iterdir()}
+        live._take()
+    wanted = [_engine_turn._life_path("ID", run) for run in ("live-run", "next-run")]
+    assert left == {Path(path).name for path in (*wanted, _engine_turn._life_path("another engine", "its-run"), lock)}
+
+
+def test_a_life_that_was_removed_before_it_was_locked_is_begun_again(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = _engine_turn._opened
+    life = Path(_engine_turn._life_path("ID", "one-run"))
+
+    def opened_and_removed(path: str) -> int:
+        descriptor = opened(path)
+        if path == str(life):
+            life.unlink()
+            monkeypatch.setattr(_engine_turn, "_opened", opened)
+        return descriptor
+
+    monkeypatch.setattr(_engine_turn, "_opened", opened_and_removed)
+    with a_run("one-run"):
+        assert life.exists()
+        assert names(Engine(a_container("elsewhere:1:2", -1, "one-run"))) == []
