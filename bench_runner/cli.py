@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bench_runner import output
 from bench_runner.errors import BenchmarkError, ExitCode, missing_package
@@ -150,22 +150,19 @@ def _fail(events: EventStream, error: BenchmarkError) -> int:
 
 def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
-        model_size=options.model_size,
-        iterations=options.iterations,
+        **shared_settings(options),
+        run_id=options.run_id or made_up_id(),
         processes=options.processes,
         threads=options.threads,
-        warmup=options.warmup,
-        run_id=options.run_id or made_up_id(),
-        target=options.target,
-        audio=options.audio,
-        checkpoint=options.checkpoint,
-        checkpoint_sha256=options.checkpoint_sha256,
-        cpu_model=options.cpu_model,
-        expect_cpus=options.expect_cpus,
         labels=labels(options),
-        image_id=options.image_id,
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
     )
+
+
+def shared_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What is asked of every run of a command."""
+    names = ("model_size", "iterations", "warmup", "target", "audio", "checkpoint", "checkpoint_sha256")
+    return {name: getattr(options, name) for name in (*names, "cpu_model", "expect_cpus", "image_id")}
 
 
 def made_up_id() -> str:

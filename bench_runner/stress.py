@@ -19,7 +19,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench_runner import SCHEMA_VERSION, output
-from bench_runner.cli import Parser, Tell, add_shared_options, count, guarded, labels, made_up_id
+from bench_runner.cli import Parser, Tell, add_shared_options, count, guarded, labels, made_up_id, shared_settings
 from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.interruption import be_undisturbed, set_deadline
 from bench_runner.runner import Run, Settings
@@ -121,8 +121,14 @@ def _measure(
             to_come = [(cpus, later) for _unused, later in planned[number - 1 :] if later not in stopped]
             left = f", about {duration(seconds_left(results, to_come))} left"
         events.log(f"run {number} of {len(planned)}: threads {threads}, block {block} of {len(blocks)}{left}")
-        marks = {"stress": stress_id, "block": str(block)}
-        results.append(Run(_settings(options, f"{stress_id}-{number:03}", threads, marks), events).execute())
+        settings = Settings(
+            **shared_settings(options),
+            run_id=f"{stress_id}-{number:03}",
+            processes=1,
+            threads=threads,
+            labels={**labels(options), "stress": stress_id, "block": str(block)},
+        )
+        results.append(Run(settings, events).execute())
         if options.history is not None:
             output.keep(results[-1], options.history)
     return results, stopped
@@ -148,25 +154,6 @@ def _share(row: Row) -> str:
     if row.throttled_share is None:
         return "not applicable"
     return f"{row.throttled_periods} of {row.periods} ({row.throttled_share:.0%})"
-
-
-def _settings(options: argparse.Namespace, run_id: str, threads: int, marks: dict[str, str]) -> Settings:
-    return Settings(
-        model_size=options.model_size,
-        iterations=options.iterations,
-        processes=1,
-        threads=threads,
-        warmup=options.warmup,
-        run_id=run_id,
-        target=options.target,
-        audio=options.audio,
-        checkpoint=options.checkpoint,
-        checkpoint_sha256=options.checkpoint_sha256,
-        cpu_model=options.cpu_model,
-        expect_cpus=options.expect_cpus,
-        labels={**labels(options), **marks},
-        image_id=options.image_id,
-    )
 
 
 def _thread_counts(text: str) -> tuple[int, ...]:

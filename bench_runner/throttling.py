@@ -23,6 +23,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from bench_runner.caveats import THROTTLED_LIMIT
+from bench_runner.wording import duration
 
 # The specification's rule.
 SLOW_RATIO = 2.0
@@ -53,8 +54,6 @@ class Row:
     process_means_ms: tuple[float, ...]
     iterations: int
     avg_latency_ms: float
-    fastest_ms: float
-    slowest_ms: float
     rps: float
     rps_per_cpu: float | None
     cpu_ms: float
@@ -179,8 +178,6 @@ def _row(results: Sequence[Mapping[str, Any]], one_thread: Sequence[Mapping[str,
         process_means_ms=tuple(fmean(process["wall_ms"]) for result in results for process in result["processes"]),
         iterations=len(wall_ms),
         avg_latency_ms=round(latency_ms, 4),
-        fastest_ms=min(wall_ms),
-        slowest_ms=max(wall_ms),
         rps=round(1000 / latency_ms, 7),
         rps_per_cpu=None if available is None else round(1000 / latency_ms / available, 7),
         cpu_ms=round(cpu_ms, 4),
@@ -319,7 +316,7 @@ def main() -> int:
     except (ThrottlingError, KeyError, TypeError) as error:
         print(f"bench_runner.throttling: error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps({**asdict(judgement), "skip": skipped, "seconds_left": round(left, 1)}, allow_nan=False))
+    print(json.dumps({**asdict(judgement), "skip": skipped, "time_left": duration(left)}, allow_nan=False))
     return 0
 
 

@@ -47,7 +47,7 @@ class StressRow:
     """One thread count at one CPU limit: the runner's figures, and how sure the two that matter are."""
 
     figures: Mapping[str, Any]
-    latency_ms: Summary
+    latency_seconds: Summary
     ratio: Summary | None
 
 
@@ -136,8 +136,9 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[StressRow, ...]:
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
+    """The process means, in seconds."""
     # Every process of a row has measured as many iterations, so the mean of their means is the mean of all.
-    return Sample(tuple((mean,) for mean in row["process_means_ms"]))
+    return Sample(tuple((mean / 1000,) for mean in row["process_means_ms"]))
 
 
 def _table(rows: Sequence[StressRow]) -> tuple[str, ...]:
@@ -158,15 +159,13 @@ def _table(rows: Sequence[StressRow]) -> tuple[str, ...]:
 
 
 def _cells(row: StressRow) -> tuple[str, ...]:
-    figures, latency = row.figures, row.latency_ms
-    interval = (
-        "" if latency.low is None or latency.high is None else f" ({latency.low / 1000:.3f}–{latency.high / 1000:.3f})"
-    )
+    figures, latency = row.figures, row.latency_seconds
+    interval = "" if latency.low is None or latency.high is None else f" ({latency.low:.3f}–{latency.high:.3f})"
     share = figures["throttled_share"]
     return (
         "none" if figures["cpus"] is None else f"{figures['cpus']:g}",
         str(int(figures["threads"])),
-        f"{latency.centre / 1000:.3f} s{interval}",
+        f"{latency.centre:.3f} s{interval}",
         "–" if figures["ratio"] is None else f"{figures['ratio']:.2f}",
         "not applicable" if share is None else f"{figures['throttled_periods']} of {figures['periods']} ({share:.0%})",
         "–" if figures["cpu_inflation"] is None else f"{figures['cpu_inflation']:.2f}",
@@ -182,9 +181,9 @@ def _plot(judgement: Mapping[str, Any], rows: Sequence[StressRow]) -> str:
         points = [
             Point(
                 int(row.figures["threads"]),
-                row.latency_ms.centre / 1000,
-                None if row.latency_ms.low is None else row.latency_ms.low / 1000,
-                None if row.latency_ms.high is None else row.latency_ms.high / 1000,
+                row.latency_seconds.centre,
+                row.latency_seconds.low,
+                row.latency_seconds.high,
                 row.figures["verdict"] == "clean",
             )
             for row in rows

@@ -68,12 +68,12 @@ def test_how_sure_a_row_is() -> None:
     report = report_stress(JUDGED, "a-stress-test", 7, ["threads 4: hopeless", "threads 4: hopeless"])
     one, two, four, *_wide = report.rows
     assert report.throttled
-    assert one.latency_ms.contains(2170)
-    assert (one.ratio, four.latency_ms.low) == (None, None)
+    assert one.latency_seconds.contains(2.170)
+    assert (one.ratio, four.latency_seconds.low) == (None, None)
     assert two.ratio is not None
     assert two.ratio.contains(3600 / 2150)
     assert two.ratio.centre == pytest.approx(two.figures["ratio"])
-    assert two.latency_ms.centre == pytest.approx(two.figures["avg_latency_ms"])
+    assert two.latency_seconds.centre == pytest.approx(two.figures["avg_latency_ms"] / 1000)
     assert report.stopped_early == ("threads 4: hopeless",)
 
 
