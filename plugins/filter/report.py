@@ -11,10 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import ReportError, make_report
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load, SizingError
 
 
 def report_contents(
@@ -24,18 +24,21 @@ def report_contents(
     utilisation_ceiling: Any = DEFAULT_UTILISATION_CEILING,
     unmeasured: Mapping[str, str] | None = None,
     allow_different_work: bool = False,
+    load: Mapping[str, Any] | None = None,
+    clips: Mapping[str, Sequence[Any]] | None = None,
+    thread_runs: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """What the report says of the reference's result and the candidates'."""
     if isinstance(candidates, str) or not isinstance(candidates, Sequence):
         raise AnsibleFilterError(f"report_contents: candidates is a list of results, not {type(candidates).__name__}")
-    for value in (reference, *candidates):
+    for value in (reference, *candidates, *thread_runs, *(clip for own in (clips or {}).values() for clip in own)):
         if not isinstance(value, Mapping):
             raise AnsibleFilterError(
                 f"report_contents: a result of the benchmark is a dictionary, not {type(value).__name__}"
             )
     try:
-        load = Load.of(target_rps, utilisation_ceiling)
-        report = make_report(reference, candidates, load, unmeasured, allow_different_work)
+        asked = Load.of(target_rps, utilisation_ceiling, **(load or {}))
+        report = make_report(reference, candidates, asked, unmeasured, allow_different_work, clips or {}, thread_runs)
     except (ReportError, SizingError) as error:
         raise AnsibleFilterError(f"report_contents: {error}") from error
     # For ansible-core before 2.19, texts that came from a target are marked as never to be templated.

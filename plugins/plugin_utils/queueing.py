@@ -207,7 +207,8 @@ def smallest_workers(
     `derate` (at least 1) multiplies every service time: busy neighbours on the node that the measurement did not have.
     """
     check_arrivals(arrival_rate_rps, arrival_scv, dispatch)
-    proportion("the utilisation ceiling", utilisation_ceiling)
+    if not 0 < utilisation_ceiling <= 1:
+        raise QueueingError(f"the utilisation ceiling must lie above 0 and be at most 1, not {utilisation_ceiling}")
     if not (math.isfinite(derate) and derate >= 1):
         raise QueueingError(f"derate must be a number of at least 1, not {derate}")
     # Service times k times as long are the same service times in a unit of k seconds.

@@ -13,25 +13,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import file_name
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import file_name, one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.figures import Figure, figures
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, values_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import (
     TAINTS,
     Normalization,
     NormalizationError,
     normalize,
 )
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
-    Load,
-    Sizing,
-    SizingError,
-    size_cpus,
-)
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Measurements, Sizing, size_cpus
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat, StatisticsError
 
+MAX_ANSWER = 600
 # What is wrong with an answer comes before what makes it less sure.
-FIRST = TAINTS | {"no_ratio", "no_sizing", "not_measured", "tainted_ratio"}
+FIRST = TAINTS | {"no_ratio", "no_sizing", "not_measured", "objective_infeasible", "tainted_ratio"}
 
 
 class ReportError(ValueError):
@@ -72,6 +69,8 @@ class Comparison:
     self_check_passed: bool | None
     refusal: Caveat | None
     values_file: ValuesFile | None
+    # One line for the terminal.
+    answer: str
 
     @property
     def warnings(self) -> tuple[Caveat, ...]:
@@ -107,10 +106,16 @@ def make_report(
     load: Load,
     unmeasured: Mapping[str, str] | None = None,
     allow_different_work: bool = False,
+    clips: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    thread_runs: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
-    """Compare every candidate with the reference, and size it. `unmeasured` has candidates without result, and why."""
+    """Compare every candidate with the reference, and size it.
+
+    `unmeasured` has candidates without result, and why; `clips` results of a user's own audio by the target's name, and
+    `thread_runs` results of any target with more threads.
+    """
     try:
-        return _report(reference, candidates, load, unmeasured or {}, allow_different_work)
+        return _report(reference, candidates, load, unmeasured or {}, allow_different_work, clips or {}, thread_runs)
     except StatisticsError as error:
         raise ReportError(str(error)) from error
     except (KeyError, TypeError, AttributeError) as error:
@@ -123,11 +128,20 @@ def _report(
     load: Load,
     unmeasured: Mapping[str, str],
     allow_different_work: bool,
+    clips: Mapping[str, Sequence[Mapping[str, Any]]],
+    thread_runs: Sequence[Mapping[str, Any]],
 ) -> Report:
     # The names of files do not depend on which candidates could be measured.
     names = _values_file_names(candidates, alone=len(candidates) + len(unmeasured) == 1)
     comparisons = [
-        _compare(reference, candidate, load, allow_different_work, name)
+        _compare(
+            reference,
+            candidate,
+            load,
+            allow_different_work,
+            name,
+            Measurements(clips.get(candidate["target"], ()), thread_runs),
+        )
         for candidate, name in zip(candidates, names, strict=True)
     ]
     return Report(
@@ -147,11 +161,12 @@ def _compare(
     load: Load,
     allow_different_work: bool,
     values_file_name: str,
+    more: Measurements,
 ) -> Comparison:
     normalization, sizing, refusal, values = None, None, None, None
     try:
         normalization = normalize(reference, candidate, allow_different_work)
-        sizing = size_cpus(normalization, candidate, load)
+        sizing = size_cpus(normalization, candidate, load, more)
         values = ValuesFile(values_file_name, values_file(normalization, sizing, candidate))
     except NormalizationError as error:
         refusal = Caveat(code="no_ratio", message=str(error))
@@ -165,7 +180,28 @@ def _compare(
         self_check_passed=normalization.ratio.contains(1.0) if normalization and normalization.self_check else None,
         refusal=refusal,
         values_file=values,
+        answer=_answer(candidate["target"], normalization, sizing, refusal),
     )
+
+
+def _answer(target: str, normalization: Normalization | None, sizing: Sizing | None, refusal: Caveat | None) -> str:
+    if sizing is None or normalization is None:
+        return one_line(f"{target}: no answer: {refusal['message'] if refusal else 'not sized'}", MAX_ANSWER)
+    recommended = sizing.recommended
+    memory = recommended.memory_per_worker_mib
+    objective = "" if sizing.load.objective is None else f", {sizing.load.objective}"
+    words = [
+        f"{target}: {sizing.load.target_rps:g} requests/s{objective}: replicas {recommended.workers} of "
+        f"{recommended.cpus_per_worker} CPU{'' if memory is None else f' and {memory} MiB'}, CPUs in all "
+        f"{recommended.total_cpus} (linear {sizing.linear.target_cores:.2f})",
+        f"ratio {normalization.ratio.centre:.3f}",
+        f"p95 {sizing.decision.response_p95_seconds:.1f} s predicted",
+    ]
+    if sizing.objective_infeasible is not None:
+        words.append(sizing.objective_infeasible)
+    if normalization.tainted:
+        words.append("TAINTED, do not order by this")
+    return one_line("; ".join(words), MAX_ANSWER)
 
 
 def _values_file_names(candidates: Iterable[Mapping[str, Any]], alone: bool) -> list[str]:

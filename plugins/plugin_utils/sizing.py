@@ -2,33 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many CPUs a service needs on a target, for a rate of requests like the one that was measured.
+"""How many CPUs a service needs on a target, for a rate of requests.
 
 Linear is the multiplication: rate × mean latency of the reference = reference cores, × ratio = target cores. It is the
 load (Little's law), and a service with as many CPUs as load is always busy, so its queue never empties. The recommended
 figure leaves room, step by step, and `Sizing.steps` says what each step adds:
 
 - the ratio is taken at the upper end of its interval,
+- requests take longer beside busy neighbours, where a derate says so,
 - a worker is busy at most a given share of its time,
-- a worker is a Pod of one whole CPU, as QoS class Guaranteed with a CPU of its own requires.
-
-It promises that the load is carried, and no latency: for percentiles see `queueing`.
+- a worker is a Pod of one whole CPU, as QoS class Guaranteed with a CPU of its own requires,
+- a latency objective is met, waiting included (`queueing`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.autoscaling import Autoscaling, autoscaling
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import Normalization
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
-    DEFAULT_UTILISATION_CEILING,
-    fewest_workers,
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import WorkerDecision
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.requests_measured import (
+    ClipFigures,
+    Requests,
+    requests_measured,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ROUNDING
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.variants import Variant, decide, variants
 
 CPUS_PER_WORKER = 1
 # Beside the measured peak: what the benchmark does not do, such as receiving requests. (The default of KRR, too.)
@@ -36,34 +41,9 @@ MEMORY_HEADROOM = 0.15
 # Peaks of two runs differ by some MiB; a coarse step keeps the order the same.
 MEMORY_STEP_MIB = 64
 MEBIBYTE = 1024**2
+HOURS_PER_MONTH = 730
 
-Rule = Literal["linear", "interval", "utilisation_ceiling", "whole_cpus"]
-
-
-class SizingError(ValueError):
-    """What nothing can be sized for, or by; the message is one line for the user."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What to size for: requests per second, and the share of its time that a worker may be busy."""
-
-    target_rps: float
-    utilisation_ceiling: float = DEFAULT_UTILISATION_CEILING
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.target_rps) and self.target_rps > 0):
-            raise SizingError(f"the target rate must be a number of requests per second above 0, not {self.target_rps}")
-        if not 0 < self.utilisation_ceiling <= 1:
-            raise SizingError(
-                f"the utilisation ceiling must lie above 0 and be at most 1, not {self.utilisation_ceiling}; "
-                "0.7 leaves room"
-            )
-
-    @classmethod
-    def of(cls, target_rps: object, utilisation_ceiling: object = DEFAULT_UTILISATION_CEILING) -> Load:
-        """The load from what a user typed: `-e benchmark_target_rps=5` is a text."""
-        return cls(_number("the target rate", target_rps), _number("the utilisation ceiling", utilisation_ceiling))
+Rule = Literal["linear", "interval", "derate", "utilisation_ceiling", "whole_cpus", "objective"]
 
 
 @dataclass(frozen=True)
@@ -100,37 +80,94 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Of all CPUs of the recommended workers, in the currency of the price; a month has 730 hours."""
+
+    per_hour: float
+    per_month: float
+    # With an autoscaler, while there are no more workers than the base rate needs.
+    base_per_hour: float | None
+
+
+@dataclass(frozen=True)
 class Sizing:
-    """CPUs, workers and memory for a rate, linear and recommended, and every warning of the ratio with its own."""
+    """CPUs, workers and memory for a rate, linear and recommended, and every warning of the ratio with its own.
+
+    `decision` predicts what the recommended workers do, at the upper end of the ratio; `work_factor` is what a request
+    takes, in times of the benchmark's clip.
+    """
 
     load: Load
     audio_seconds: float
+    work_factor: float
+    clips: tuple[ClipFigures, ...]
     reference_latency_seconds: float
     target_latency_seconds: float
     linear: Linear
     recommended: Recommended
+    decision: WorkerDecision
+    objective_infeasible: str | None
     steps: tuple[Step, ...]
+    variants: tuple[Variant, ...]
+    autoscaling: Autoscaling | None
+    cost: Cost | None
     warnings: tuple[Caveat, ...]
 
 
-def size_cpus(normalization: Normalization, target: Mapping[str, Any], load: Load) -> Sizing:
+@dataclass(frozen=True)
+class Measurements:
+    """What else was measured on the target: the user's own clips, and runs with more threads and as many CPUs."""
+
+    clips: Sequence[Mapping[str, Any]] = ()
+    thread_runs: Sequence[Mapping[str, Any]] = ()
+
+
+def size_cpus(
+    normalization: Normalization, target: Mapping[str, Any], load: Load, more: Measurements = Measurements()
+) -> Sizing:
     """Size the target, whose result this is, for a load."""
     try:
         _check_one_cpu(target)
-        peak_bytes, audio_seconds = target["memory"]["peak_bytes"], target["audio"]["seconds"]
+        peak_bytes = target["memory"]["peak_bytes"]
     except (KeyError, TypeError) as error:
         raise SizingError(f"this is no result of bench_runner ({error!r}); check it against its schema") from error
-    linear = _linear(normalization, load.target_rps)
-    recommended = _recommended(normalization, linear.reference_cores, load, memory_mib(peak_bytes))
+    requests = requests_measured(target, more.clips, load)
+    linear = _linear(normalization, load.target_rps * requests.work_factor)
+    upper_end = normalization.ratio.high
+    ratio = normalization.ratio.centre if upper_end is None else upper_end
+    slowness = (
+        normalization.reference.latency_ms.centre * ratio * requests.work_factor / 1000 / requests.times.mean_seconds
+    )
+    decision = decide(load, requests, slowness)
+    memory = memory_mib(peak_bytes)
+    recommended = Recommended(
+        ratio=ratio,
+        ratio_is_upper_end=upper_end is not None,
+        offered_load_cores=decision.offered_load_erlangs,
+        workers=decision.workers,
+        cpus_per_worker=CPUS_PER_WORKER,
+        total_cpus=decision.workers * CPUS_PER_WORKER,
+        utilisation=decision.utilisation,
+        memory_per_worker_mib=memory,
+        total_memory_gib=None if memory is None else decision.workers * memory / 1024,
+    )
+    scaler = _autoscaling(load, requests, slowness, decision)
     return Sizing(
         load=load,
-        audio_seconds=audio_seconds,
+        audio_seconds=requests.audio_seconds,
+        work_factor=requests.work_factor,
+        clips=requests.clips,
         reference_latency_seconds=normalization.reference.latency_ms.centre / 1000,
         target_latency_seconds=normalization.target.latency_ms.centre / 1000,
         linear=linear,
         recommended=recommended,
-        steps=tuple(_steps(linear, recommended, load)),
-        warnings=(*_warnings(normalization, recommended), *normalization.warnings),
+        decision=decision,
+        objective_infeasible=None if decision.infeasible is None else str(decision.infeasible),
+        steps=tuple(_steps(linear, recommended, decision, load)),
+        variants=tuple(variants(decision, load, requests, slowness, memory, target, more.thread_runs)),
+        autoscaling=scaler,
+        cost=_cost(load, recommended, scaler),
+        warnings=(*_warnings(normalization, recommended, decision), *requests.warnings, *normalization.warnings),
     )
 
 
@@ -151,6 +188,7 @@ def _check_one_cpu(target: Mapping[str, Any]) -> None:
 
 
 def _linear(normalization: Normalization, target_rps: float) -> Linear:
+    """For requests of the benchmark's clip; others count as so many of those."""
     reference_cores = target_rps * normalization.reference.latency_ms.centre / 1000
     linear = Linear(
         reference_cores=reference_cores,
@@ -167,32 +205,31 @@ def _linear(normalization: Normalization, target_rps: float) -> Linear:
     return linear
 
 
-def _recommended(
-    normalization: Normalization, reference_cores: float, load: Load, memory_per_worker_mib: int | None
-) -> Recommended:
-    upper_end = normalization.ratio.high
-    ratio = normalization.ratio.centre if upper_end is None else upper_end
-    offered_load_cores = reference_cores * ratio
-    workers = max(_round_up(offered_load_cores / load.utilisation_ceiling), fewest_workers(offered_load_cores))
-    return Recommended(
-        ratio=ratio,
-        ratio_is_upper_end=upper_end is not None,
-        offered_load_cores=offered_load_cores,
-        workers=workers,
-        cpus_per_worker=CPUS_PER_WORKER,
-        total_cpus=workers * CPUS_PER_WORKER,
-        utilisation=offered_load_cores / workers,
-        memory_per_worker_mib=memory_per_worker_mib,
-        total_memory_gib=None if memory_per_worker_mib is None else workers * memory_per_worker_mib / 1024,
-    )
+def _autoscaling(load: Load, requests: Requests, slowness: float, peak: WorkerDecision) -> Autoscaling | None:
+    if load.base_rps is None:
+        return None
+    base = decide(replace(load, target_rps=load.base_rps), requests, slowness)
+    return autoscaling(base.workers, peak.workers, peak.utilisation)
 
 
-def _steps(linear: Linear, recommended: Recommended, load: Load) -> Iterator[Step]:
+def _cost(load: Load, recommended: Recommended, scaler: Autoscaling | None) -> Cost | None:
+    if load.price_per_cpu_hour is None:
+        return None
+    per_hour = recommended.total_cpus * load.price_per_cpu_hour
+    base = None if scaler is None else scaler.min_replicas * CPUS_PER_WORKER * load.price_per_cpu_hour
+    return Cost(per_hour=per_hour, per_month=per_hour * HOURS_PER_MONTH, base_per_hour=base)
+
+
+def _steps(linear: Linear, recommended: Recommended, decision: WorkerDecision, load: Load) -> Iterator[Step]:
     cores: dict[Rule, float] = {"linear": linear.target_cores}
     if recommended.ratio_is_upper_end:
-        cores["interval"] = recommended.offered_load_cores
+        cores["interval"] = recommended.offered_load_cores / load.derate
+    if load.derate > 1:
+        cores["derate"] = recommended.offered_load_cores
     cores["utilisation_ceiling"] = recommended.offered_load_cores / load.utilisation_ceiling
-    cores["whole_cpus"] = recommended.total_cpus
+    cores["whole_cpus"] = decision.workers_utilisation_ceiling * CPUS_PER_WORKER
+    if decision.deciding_rule == "objective":
+        cores["objective"] = recommended.total_cpus
     before = 0.0
     for rule, after in cores.items():
         yield Step(rule, after, after - before)
@@ -204,16 +241,9 @@ def _round_up(value: float) -> int:
     return max(1, math.ceil(value * (1 - ROUNDING)))
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            pass
-    raise SizingError(f"{name} must be a number, not {ascii(value)[:60]}")
-
-
-def _warnings(normalization: Normalization, recommended: Recommended) -> Iterator[Caveat]:
+def _warnings(normalization: Normalization, recommended: Recommended, decision: WorkerDecision) -> Iterator[Caveat]:
+    if decision.infeasible is not None:
+        yield Caveat(code="objective_infeasible", message=str(decision.infeasible))
     if normalization.tainted:
         yield Caveat(code="tainted_ratio", message="do not order hardware by this ratio: the other warnings say why")
     if not recommended.ratio_is_upper_end:

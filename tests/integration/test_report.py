@@ -70,6 +70,39 @@ def test_one_failing_candidate_does_not_cost_the_others(reporting: Reporting) ->
     assert [path.name for path in reporting.results.glob("values-*")] == ["values-base-old_pool.yaml"]
 
 
+def test_an_objective_a_base_rate_a_price_and_a_mix_are_sized_and_reported(reporting: Reporting) -> None:
+    asked = {
+        "benchmark_latency_seconds": "30",
+        "benchmark_base_rps": "1",
+        "benchmark_price_per_cpu_hour": "0.04",
+        "benchmark_derate": "1.1",
+        "benchmark_mix": [{"audio_seconds": 20, "share": 0.75}, {"audio_seconds": 95, "share": 0.25}],
+    }
+    run = reporting.run(**both(), **asked)
+    assert run.wait() == 0
+    assert re.search(r"xeon_pool: 5 requests/s, p95 within 30 s: replicas \d+ of 1 CPU and 896 MiB", run.output)
+    report = reporting.report.read_text()
+    for words in (
+        "The objective, 95 % of the requests within 30 s, is met",
+        "Busy neighbours on its node make a request take 1.1 times as long",
+        "With an autoscaler: ",
+        "At 0.04 per CPU-hour: ",
+        "| Objective | Per hour |",
+        "**mix_extrapolated**",
+    ):
+        assert words in report
+
+
+def test_an_objective_below_the_service_time_is_one_clear_line(reporting: Reporting) -> None:
+    run = reporting.run(**both(), benchmark_latency_seconds="1")
+    assert run.wait() == 0
+    refused = "no answer: p95 within 1 s is below the shortest service time"
+    assert f"xeon_pool: {refused}" in run.output
+    assert (
+        "**No answer for xeon_pool:** p95 within 1 s is below the shortest service time" in reporting.report.read_text()
+    )
+
+
 def test_without_a_result_of_the_reference_there_is_no_report(reporting: Reporting) -> None:
     run = reporting.run({"mac_m4": None}, {"xeon_pool": xeon_pool()})
     assert run.wait() == 2
@@ -86,10 +119,16 @@ def test_without_a_result_of_any_candidate_there_is_no_report(reporting: Reporti
 
 def test_bad_input_is_one_clear_line_each(reporting: Reporting) -> None:
     wrong = {
-        "benchmark_target_rps is 0: name a number of requests per second above 0": {"report_target_rps": 0},
+        "benchmark_target_rps is 0.0: name a number of requests per second above 0": {"report_target_rps": 0},
         "benchmark_target_rps is nan: name a number of requests per second above 0": {"report_target_rps": "nan"},
-        "benchmark_target_rps is five: name a number of requests per second above 0": {"report_target_rps": "five"},
-        "benchmark_utilisation_ceiling is 70: name a share above 0 and at most 1": {"report_utilisation_ceiling": 70},
+        "benchmark_target_rps is 'five': name a number": {"report_target_rps": "five"},
+        "benchmark_utilisation_ceiling is 70.0: name a share above 0 and at most 1": {"report_utilisation_ceiling": 70},
+        "benchmark_target_rps is True: name a number": {"report_target_rps": True},
+        "benchmark_latency_seconds is 0.0: name a number of seconds above 0": {"report_latency_seconds": "0"},
+        "benchmark_dispatch is 'fair': name random or pooled": {"report_dispatch": "fair"},
+        "benchmark_mix has shares that sum to 0.5: they must sum to 1": {
+            "report_mix": [{"audio_seconds": 15, "share": 0.5}]
+        },
         "the group reference has 2 hosts, and a ratio is relative to one: mac_m4, mac_m5": {},
     }
     run = reporting.run_check(["mac_m4", "mac_m5"], *wrong.values())

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load
 
 from tests.unit.factories import mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE

@@ -32,7 +32,7 @@ def test_candidates_without_a_result_are_named() -> None:
 
 @pytest.mark.parametrize("rps", [0, "nan", "five"])
 def test_a_rate_that_is_none_is_one_clear_line(rps: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"^report_contents: the target rate must be a number[^\n]*$"):
+    with pytest.raises(AnsibleFilterError, match=r"^report_contents: target_rps is [^\n]*: name a number[^\n]*$"):
         report_contents(mac_m4(), [xeon_pool()], rps)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, values_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import normalize
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load, size_cpus
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import size_cpus
 
 from tests.unit.factories import mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE

@@ -377,7 +377,7 @@ OBJECTIVE = LatencyObjective(0.95, 4.0)
         (
             1,
             {"utilisation_ceiling": 70},
-            "the utilisation ceiling must lie between 0 and 1, not 70; write 95 % as 0.95",
+            "the utilisation ceiling must lie above 0 and be at most 1, not 70",
         ),
         (1, {"derate": 0.9}, "derate must be a number of at least 1, not 0.9"),
         (1, {"derate": math.inf}, "derate must be a number of at least 1, not inf"),

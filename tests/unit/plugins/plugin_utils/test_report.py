@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import Report, ReportError, make_report
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load
 
 from tests.unit.factories import mac_m4, xeon_pool
 

@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import normalize
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
-    Load,
+    Measurements,
     Sizing,
-    SizingError,
     memory_mib,
     size_cpus,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.factories import mac_m4, xeon_pool
@@ -194,34 +195,9 @@ def test_the_ratios_warnings_are_carried_and_a_tainted_one_is_called_so() -> Non
     assert "not_isolated" in codes(sizing)
 
 
-@pytest.mark.parametrize("rps", [0.0, -1.0, math.nan, math.inf, -math.inf])
-def test_a_rate_that_is_none_is_refused(rps: float) -> None:
-    with pytest.raises(SizingError, match=r"^the target rate must be a number of requests per second above 0, not "):
-        Load(rps)
-
-
-@pytest.mark.parametrize("ceiling", [0.0, -0.1, 1.0000001, math.nan, math.inf, 70.0])
-def test_a_ceiling_that_is_no_share_is_refused(ceiling: float) -> None:
-    with pytest.raises(SizingError, match=r"^the utilisation ceiling must lie above 0 and be at most 1, not .*; 0\.7 "):
-        Load(5.0, ceiling)
-
-
 def test_a_rate_that_overflows_is_refused() -> None:
     with pytest.raises(SizingError, match=r"1\.7e\+308 requests per second is more than can be computed with"):
         sized(1.7e308)
-
-
-@pytest.mark.parametrize("typed", ["5", "5.0", " 5 ", 5, 5.0])
-def test_a_load_is_read_from_what_users_type(typed: object) -> None:
-    assert Load.of(typed, "0.5") == Load(5.0, 0.5)
-
-
-@pytest.mark.parametrize("typed", ["five", "", None, True, [5], {}, "5 rps", 10**400])
-def test_what_is_no_number_is_named(typed: object) -> None:
-    with pytest.raises(SizingError, match=r"^the target rate must be a number, not "):
-        Load.of(typed)
-    with pytest.raises(SizingError, match=r"^the utilisation ceiling must be a number, not "):
-        Load.of(5, typed)
 
 
 @pytest.mark.parametrize("limit", [0.5, 2.0])
@@ -240,3 +216,132 @@ def test_a_ratio_of_other_latencies_is_refused() -> None:
 def test_what_is_no_result_is_called_so(target: dict[str, Any]) -> None:
     with pytest.raises(SizingError, match="this is no result of bench_runner"):
         size_cpus(NORMALIZATION, target, Load(5.0))
+
+
+def loaded(**options: Any) -> Sizing:
+    return size_cpus(NORMALIZATION, TARGET, Load.of(5, **options))
+
+
+def test_an_objective_asks_for_more_workers_and_is_the_last_step() -> None:
+    sizing = loaded(latency_seconds=8)
+    assert sizing.decision.deciding_rule == "objective"
+    assert sizing.recommended.workers == sizing.decision.workers_objective > sizing.decision.workers_utilisation_ceiling
+    assert sizing.decision.response_p95_seconds <= 8
+    assert [step.rule for step in sizing.steps][-2:] == ["whole_cpus", "objective"]
+    assert math.fsum(step.added_cores for step in sizing.steps) == pytest.approx(sizing.recommended.total_cpus)
+    assert codes(sizing) == ["few_samples"]
+
+
+def test_one_queue_needs_fewer_workers_than_random_dispatch() -> None:
+    assert (
+        loaded(latency_seconds=4, dispatch="pooled").recommended.workers < loaded(latency_seconds=4).recommended.workers
+    )
+
+
+def test_an_objective_that_no_number_of_workers_meets_says_what_would_make_it_feasible() -> None:
+    sizing = loaded(latency_seconds=2.15)
+    assert sizing.recommended.workers == sizing.decision.workers_utilisation_ceiling
+    assert sizing.objective_infeasible is not None
+    assert re.search(r"cannot be met by adding workers: .*; set at least [0-9.]+ s", sizing.objective_infeasible)
+    assert codes(sizing)[0] == "objective_infeasible"
+    assert {variant.meets_objective for variant in sizing.variants} == {False}
+
+
+def test_an_objective_below_every_service_time_is_refused() -> None:
+    with pytest.raises(
+        SizingError, match=r"^p95 within 1 s is below the shortest service time, 2\.\d+ s; set a longer one$"
+    ):
+        loaded(latency_seconds=1)
+
+
+def test_a_derate_makes_every_request_longer() -> None:
+    plain, derated = loaded(), loaded(derate=1.25)
+    assert derated.recommended.offered_load_cores == pytest.approx(1.25 * plain.recommended.offered_load_cores)
+    assert "derate" in [step.rule for step in derated.steps]
+    assert derated.linear == plain.linear
+
+
+def test_an_autoscaler_goes_from_the_base_rate_to_one_more_than_the_peak_needs() -> None:
+    sizing = loaded(base_rps=1)
+    assert sizing.autoscaling is not None
+    assert sizing.autoscaling.min_replicas == size_cpus(NORMALIZATION, TARGET, Load(1.0)).recommended.workers
+    assert sizing.autoscaling.max_replicas == sizing.recommended.workers + 1
+    assert sizing.autoscaling.target_cpu_percent == math.floor(100 * sizing.recommended.utilisation / 1.1)
+    assert loaded().autoscaling is None
+
+
+def test_a_price_gives_the_cost_of_every_shape() -> None:
+    sizing = loaded(price_per_cpu_hour="0.04", base_rps=1)
+    assert sizing.cost is not None
+    assert sizing.cost.per_hour == pytest.approx(0.64)
+    assert sizing.cost.per_month == pytest.approx(0.64 * 730)
+    assert sizing.cost.base_per_hour == pytest.approx(0.04 * 4)
+    assert [variant.cost_per_hour for variant in sizing.variants] == pytest.approx([0.64, 1.28, 0.64])
+    assert loaded().cost is None
+
+
+def test_a_mix_counts_windows_of_30_seconds_and_says_what_it_extrapolates() -> None:
+    sizing = loaded(mix=[{"audio_seconds": 20, "share": 0.75}, {"audio_seconds": 95, "share": 0.25}])
+    assert sizing.work_factor == pytest.approx(0.75 + 0.25 * 4)
+    assert sizing.audio_seconds == pytest.approx(0.75 * 20 + 0.25 * 95)
+    assert sizing.linear.target_cores == pytest.approx(loaded().linear.target_cores * 1.75)
+    assert codes(sizing) == ["mix_extrapolated"]
+    assert "95 s (4 windows of 30 s)" in sizing.warnings[0]["message"]
+
+
+def clip(audio_seconds: float, *wall_ms: float) -> dict[str, Any]:
+    return xeon_pool(wall_ms=[wall_ms], audio={"name": f"{audio_seconds:g}.wav", "seconds": audio_seconds})
+
+
+def test_a_users_clips_are_the_requests_and_serve_the_mix() -> None:
+    more = Measurements(clips=[clip(10, 1500, 1700), clip(80, 6000, 6600)])
+    sizing = size_cpus(NORMALIZATION, TARGET, Load(5.0), more)
+    assert sizing.work_factor == pytest.approx((1.6 + 6.3) / 2 / 2.1074, rel=1e-4)
+    assert [figures.name for figures in sizing.clips] == ["10.wav", "80.wav"]
+    mixed = size_cpus(NORMALIZATION, TARGET, Load.of(5, mix=[{"audio_seconds": 70, "share": 1}]), more)
+    assert mixed.work_factor == pytest.approx(6.3 / 2.1074, rel=1e-4)
+    assert codes(mixed) == []
+
+
+def threaded(threads: int, wall_ms: float, **changes: Any) -> dict[str, Any]:
+    return xeon_pool(
+        wall_ms=[[wall_ms, 1.01 * wall_ms]], **{"threads": threads, "cpu_limit": float(threads), **changes}
+    )
+
+
+def test_a_fat_pod_is_offered_only_where_more_threads_were_measured_to_be_faster() -> None:
+    runs = [
+        threaded(2, 1200.0),
+        threaded(2, 1210.0),
+        threaded(2, 1190.0),
+        threaded(4, 2300.0),
+        threaded(8, 500.0, cpu_limit=1.0),
+    ]
+    sizing = size_cpus(NORMALIZATION, TARGET, Load(5.0), Measurements(thread_runs=runs))
+    fat = [variant for variant in sizing.variants if variant.name == "fat_pod"]
+    assert [(variant.threads, variant.cpu_limit) for variant in fat] == [(2, 2)]
+    assert fat[0].speed_up == pytest.approx(2.1074 / 1.206, rel=1e-3)
+    assert fat[0].response_p95_seconds < sizing.decision.response_p95_seconds
+    assert fat[0].total_cpus == 2 * fat[0].workers > sizing.recommended.total_cpus
+
+
+def test_the_shapes_beside_the_recommended_one() -> None:
+    shapes = {variant.name: variant for variant in sized().variants}
+    assert shapes["guaranteed"].total_cpus == shapes["no_cpu_limit"].total_cpus == 16
+    assert shapes["two_cpus_one_thread"].total_cpus == 32
+    assert shapes["no_cpu_limit"].cpu_limit is None
+    assert shapes["no_cpu_limit"].qos_class == "Burstable"
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.floats(min_value=2.2, max_value=60.0),
+    st.floats(min_value=2.2, max_value=60.0),
+    st.floats(min_value=0.1, max_value=50.0),
+)
+def test_a_tighter_objective_never_needs_fewer_workers(seconds: float, other: float, rps: float) -> None:
+    tight, loose = (
+        size_cpus(NORMALIZATION, TARGET, Load.of(rps, latency_seconds=bound)) for bound in sorted((seconds, other))
+    )
+    if tight.decision.infeasible is None:
+        assert tight.recommended.workers >= loose.recommended.workers

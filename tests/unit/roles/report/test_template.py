@@ -18,9 +18,9 @@ import jinja2
 import pytest
 from ansible_collections.rightsize.whisper.plugins.filter.escaping import FilterModule
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Load
 
 from tests.unit.factories import REPOSITORY, mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE, shown

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a HorizontalPodAutoscaler is told: its bounds, and the CPU utilisation that it steers to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# The autoscaler leaves alone what is this close to its target (its default tolerance), so the target lies that far below.
+TOLERANCE = 0.1
+# Above this, requests of 100 % leave it no room to see that more Pods are needed.
+HIGHEST_TARGET_PERCENT = 80
+
+
+@dataclass(frozen=True)
+class Autoscaling:
+    """Bounds in replicas, and the target in per cent of the CPU request."""
+
+    min_replicas: int
+    max_replicas: int
+    target_cpu_percent: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            raise ValueError(
+                f"an autoscaler needs 1 ≤ minReplicas ≤ maxReplicas, not {self.min_replicas}, {self.max_replicas}"
+            )
+        if not 1 <= self.target_cpu_percent <= 100:
+            raise ValueError(
+                f"the target of an autoscaler is 1 to 100 % of the CPU request, not {self.target_cpu_percent}"
+            )
+
+
+def autoscaling(base_workers: int, peak_workers: int, peak_utilisation: float) -> Autoscaling:
+    """Between the workers of the quiet hours, and one more than the peak needs, for while a new one loads its model.
+
+    The target is the utilisation (0 to 1) at the peak with its workers, less the tolerance: were it higher, the
+    autoscaler would keep fewer workers than the latency objective needs.
+    """
+    target = math.floor(100 * peak_utilisation / (1 + TOLERANCE))
+    return Autoscaling(base_workers, peak_workers + 1, min(HIGHEST_TARGET_PERCENT, max(1, target)))
