@@ -26,7 +26,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import si
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.unit.factories import mac_m4, xeon_pool  # noqa: E402
+from tests.unit.factories import mac_m4, xeon_pool
 
 PAIRS = 1000
 
