@@ -53,6 +53,11 @@ def parser() -> Parser:
     )
     split.add_argument("--threads", type=count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
     split.add_argument(
+        "--fallback",
+        action="store_true",
+        help="decode a window again that came out badly, as a service does: for service times, not for a ratio",
+    )
+    split.add_argument(
         "--take-turns",
         action="store_true",
         help="before each process but the first, wait for SIGUSR1: others measure on this machine in between",
@@ -155,6 +160,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         processes=options.processes,
         threads=options.threads,
         labels=labels(options),
+        fallback=options.fallback,
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
     )
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import whisper
 
-from bench_runner.decode_options import DECODE_OPTIONS
+from bench_runner.decode_options import decode_options
 from bench_runner.errors import BenchmarkError, ExitCode, is_out_of_memory
 from bench_runner.models import MULTILINGUAL_VOCABULARY, SHAPES
 from bench_runner.wording import one_line
@@ -57,8 +57,9 @@ class Transcript:
 class Inference:
     """A loaded model and a clip."""
 
-    def __init__(self, model: whisper.Whisper, samples: npt.NDArray[np.float32]) -> None:
+    def __init__(self, model: whisper.Whisper, samples: npt.NDArray[np.float32], *, fallback: bool = False) -> None:
         self._samples = samples
+        self._options = decode_options(fallback)
         self._model = model
         self._mel_ns = 0
         self._encoder_ns = 0
@@ -69,9 +70,11 @@ class Inference:
     def run(self) -> tuple[Iteration, Transcript]:
         """Transcribe the clip once."""
         self._mel_ns = self._encoder_ns = self._windows = 0
+        # Temperatures above 0 draw tokens by chance: the same ones every time.
+        torch.manual_seed(0)
         cpu_start = time.process_time_ns()
         start = time.perf_counter_ns()
-        output = self._model.transcribe(self._samples, verbose=None, **DECODE_OPTIONS)
+        output = self._model.transcribe(self._samples, verbose=None, **self._options)
         wall_ns = time.perf_counter_ns() - start
         cpu_ns = time.process_time_ns() - cpu_start
         decoder_ns = wall_ns - self._mel_ns - self._encoder_ns

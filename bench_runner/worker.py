@@ -73,7 +73,7 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
     model_load_seconds = round(time.monotonic() - started, 4)
     answers.send("loaded", software=software.describe())
 
-    job = inference.Inference(model, samples)
+    job = inference.Inference(model, samples, fallback=order["fallback"])
     gc.collect()
     gc.freeze()
     gc.disable()

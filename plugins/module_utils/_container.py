@@ -79,6 +79,7 @@ class Request:
     allow_emulation: bool = False
     cpu_model: t.Optional[str] = None
     audio: t.Optional[str] = None
+    fallback: bool = False
     labels: t.Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -151,6 +152,8 @@ def runner_arguments(request: Request, image_id: str) -> t.List[str]:
     if request.audio:
         values["audio"] = "-"
     arguments = [f"--{name}={value}" for name, value in values.items()]
+    if request.fallback:
+        arguments.append("--fallback")
     return arguments + [f"--label={name}={value}" for name, value in request.labels.items()]
 
 

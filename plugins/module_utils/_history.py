@@ -106,9 +106,16 @@ class History:
         told = f"{self.path} has {self.damaged} {plural} no result, left as found; the last: {lines}"
         return [*self._warnings, told]
 
-    def newest(self, count: int, **equal: str) -> t.List[t.Dict[str, t.Any]]:
+    def newest(
+        self,
+        count: int,
+        labels: t.Optional[t.Mapping[str, str]] = None,
+        without_labels: t.Sequence[str] = (),
+        per_target: bool = False,
+        **equal: str,
+    ) -> t.List[t.Dict[str, t.Any]]:
         """Summaries of the runs that were appended last, newest first; `equal` names columns and their values."""
-        return self._ask(lambda index: index.newest(count, equal))
+        return self._ask(lambda index: index.newest(count, equal, labels or {}, without_labels, per_target))
 
     def read(self, run_id: str) -> Result:
         """The whole result of a run."""

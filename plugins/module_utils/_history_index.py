@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Another format is built anew.
-FORMAT = 1
+FORMAT = 2
 # A rebuild that is killed goes on from its last commit.
 LINES_PER_COMMIT = 5000
 BUFFER_BYTES = 1024 * 1024
@@ -51,6 +51,7 @@ SUMMARY: t.Dict[str, t.Tuple[str, t.Tuple[type, ...]]] = {
     "isolated": ("$.isolated", (bool,)),
     "partial": ("$.partial", (bool,)),
     "isolation_mode": ("$.isolation.mode", (str,)),
+    "labels": ("$.labels", (dict,)),
 }
 PATHS = ", ".join(
     f"'{path}'" for path in ["$.run_id", "$.schema_version"] + [path for path, _types in SUMMARY.values()]
@@ -155,15 +156,31 @@ class Index:
         ).fetchone()
         return None if row is None else tuple(row)
 
-    def newest(self, count: int, equal: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
-        """Summaries of the runs appended last, newest first, where the columns in `equal` have these values."""
-        where = " AND ".join(f"{column} = ?" for column in equal) or "TRUE"
+    def newest(
+        self,
+        count: int,
+        equal: t.Mapping[str, str],
+        labels: t.Mapping[str, str],
+        without_labels: t.Sequence[str] = (),
+        per_target: bool = False,
+    ) -> t.List[t.Dict[str, t.Any]]:
+        """Summaries of the runs appended last, newest first, where the columns in `equal` have these values.
+
+        They have all of these labels and none of the others; `per_target` gives the newest of each target alone.
+        """
+        conditions = [(f"{column} = ?", value) for column, value in equal.items()]
+        conditions += [("json_extract(labels, ?) = ?", path(name), value) for name, value in labels.items()]
+        conditions += [("json_extract(labels, ?) IS NULL", path(name)) for name in without_labels]
+        where = " AND ".join(condition for condition, *_values in conditions) or "TRUE"
+        values = [value for _condition, *given in conditions for value in given]
+        lines = f"SELECT {'MAX(line)' if per_target else 'line'} FROM records WHERE {where}"
+        if per_target:
+            lines += " GROUP BY target"
         rows = self._connection.execute(
-            f"SELECT run_id, {', '.join(SUMMARY)} FROM records WHERE {where} ORDER BY line DESC LIMIT ?",
-            (*equal.values(), count),
+            f"SELECT run_id, {', '.join(SUMMARY)} FROM records WHERE line IN ({lines}) ORDER BY line DESC LIMIT ?",
+            (*values, count),
         )
-        # SQLite has no bool.
-        return [{**row, "isolated": bool(row["isolated"]), "partial": bool(row["partial"])} for row in map(dict, rows)]
+        return [_as_python(dict(row)) for row in rows]
 
     def damaged_lines(self, count: int) -> t.List[DamagedLine]:
         """The last lines that hold no result, in their order."""
@@ -233,9 +250,24 @@ class Index:
             if isinstance(value, str):
                 # Half a surrogate pair raises UnicodeEncodeError, which is a ValueError.
                 value.encode("utf-8")
+            elif isinstance(value, dict):
+                continue
             elif isinstance(value, (int, float)) and not 0 <= value < MAX_NUMBER:
                 raise ValueError(f"no result: {column} is out of bounds")
-        return (run_id, *values)
+        return (run_id, *(json.dumps(value) if isinstance(value, dict) else value for value in values))
+
+
+def path(label: str) -> str:
+    """Where a label's value is, for SQLite."""
+    if '"' in label:
+        raise ValueError(f"there is no label {label!r}: labels have no quotation marks")
+    return f'$."{label}"'
+
+
+def _as_python(row: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """SQLite has no bool and no mapping."""
+    row.update(isolated=bool(row["isolated"]), partial=bool(row["partial"]), labels=json.loads(row["labels"]))
+    return row
 
 
 def read_lines(descriptor: int, start: int, end: int) -> Iterator[Line]:

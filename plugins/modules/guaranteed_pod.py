@@ -113,6 +113,10 @@ options:
   audio:
     description: An audio file on the controller, of at most 1 MiB, to transcribe in place of the bundled sample.
     type: path
+  fallback:
+    description: Decode a window again that came out badly, as a service does. For service times, not for a ratio.
+    type: bool
+    default: false
   labels:
     description: Labels to keep in the result.
     type: dict
@@ -309,6 +313,7 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "cpus": {"type": "int", "default": 1},
     "memory": {"type": "str", "default": "4Gi"},
     "audio": {"type": "path"},
+    "fallback": {"type": "bool", "default": False},
     "labels": {"type": "dict", "default": {}},
     "node_selector": {"type": "dict", "default": {}},
     "tolerations": {"type": "list", "elements": "dict", "default": []},
@@ -351,6 +356,7 @@ def read_request(options: t.Dict[str, t.Any], namespace: str) -> PodRequest:
         cpus=options["cpus"],
         memory_bytes=parse_memory(options["memory"]),
         timeout_seconds=options["timeout"],
+        fallback=options["fallback"],
         labels=_texts(options["labels"]),
     )
     return PodRequest(

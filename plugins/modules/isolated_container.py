@@ -81,6 +81,10 @@ options:
   audio:
     description: An audio file on this host to transcribe in place of the bundled sample.
     type: path
+  fallback:
+    description: Decode a window again that came out badly, as a service does. For service times, not for a ratio.
+    type: bool
+    default: false
   cpu_model:
     description: Name of the CPU, where the kernel of this host does not tell.
     type: str
@@ -203,6 +207,7 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "cpuset": {"type": "bool", "default": False},
     "memory": {"type": "str", "default": "4Gi"},
     "audio": {"type": "path"},
+    "fallback": {"type": "bool", "default": False},
     "cpu_model": {"type": "str"},
     "labels": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 7200},
@@ -240,6 +245,7 @@ def read_request(options: t.Dict[str, t.Any]) -> Request:
         allow_emulation=options["allow_emulation"],
         cpu_model=options["cpu_model"] or None,
         audio=options["audio"] or None,
+        fallback=options["fallback"],
         labels={str(name): str(value) for name, value in options["labels"].items()},
     )
 

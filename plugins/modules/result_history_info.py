@@ -42,6 +42,19 @@ options:
   model:
     description: Summaries of this model alone.
     type: str
+  labels:
+    description: Summaries of runs with all of these labels alone. The clips of a run have the label C(clips) with its run id, for instance.
+    type: dict
+    default: {}
+  without_labels:
+    description: Summaries of runs without any of these labels alone. The stress test sets C(stress), for instance.
+    type: list
+    elements: str
+    default: []
+  per_target:
+    description: Summaries of the newest run of each target alone.
+    type: bool
+    default: false
 seealso:
   - module: rightsize.whisper.result_history
 """
@@ -107,10 +120,9 @@ summaries:
     isolation_mode:
       description: How the CPU was limited.
       type: str
-    process_means_ms:
-      description: The mean latency of each process.
-      type: list
-      elements: float
+    labels:
+      description: The labels that it was given.
+      type: dict
 records:
   description: How many runs the history has.
   returned: success
@@ -143,7 +155,13 @@ def read(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     with open_history(options["path"]) as history:
         return {
             "results": [history.read(run_id) for run_id in options["run_ids"]],
-            "summaries": history.newest(max(0, options["newest"]), **equal),
+            "summaries": history.newest(
+                max(0, options["newest"]),
+                labels={name: str(value) for name, value in options["labels"].items()},
+                without_labels=options["without_labels"],
+                per_target=options["per_target"],
+                **equal,
+            ),
             "records": history.records,
             "damaged": history.damaged,
             "damaged_lines": [line._asdict() for line in history.damaged_lines()],
@@ -159,12 +177,15 @@ def main() -> None:
             "newest": {"type": "int", "default": 20},
             "target": {"type": "str"},
             "model": {"type": "str"},
+            "labels": {"type": "dict", "default": {}},
+            "without_labels": {"type": "list", "elements": "str", "default": []},
+            "per_target": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
         answer = read(module.params)
-    except HistoryError as error:
+    except (HistoryError, ValueError) as error:
         module.fail_json(msg=str(error))
     for warning in answer.pop("warnings"):
         module.warn(warning)

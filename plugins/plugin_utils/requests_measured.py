@@ -45,7 +45,8 @@ class Clip:
         try:
             audio, transcript = result["audio"], result["transcript"]
             return cls(
-                name=audio["name"],
+                # Into a container audio goes through standard input, which has no name.
+                name=result["labels"].get("clip") or audio["name"],
                 audio_seconds=audio["seconds"],
                 seconds=tuple(wall_ms / 1000 for wall_ms in Sample.of_result(result).iterations),
                 tokens=transcript["tokens"],

@@ -52,6 +52,12 @@ class Reporting:
         """Compare runs of the history, in a play about nothing but the controller."""
         return self._play([REPORT], groups({}, {"localhost": None}, self.results, variables))
 
+    def run_playbook(self, name: str, reference: str, *candidates: str, **variables: Any) -> PlaybookRun:
+        """One of the collection's playbooks, with an inventory of these hosts, none of which answers."""
+        nowhere = {"ansible_connection": "ssh", "ansible_host": "host.invalid"}
+        hosts = groups({reference: None}, dict.fromkeys(candidates), self.results, {**variables, **nowhere})
+        return self._play([{"name": name, "import_playbook": f"rightsize.whisper.{name}"}], hosts)
+
     def run_check(self, references: Sequence[str], *variables: Mapping[str, Any]) -> PlaybookRun:
         """Check each of these, going on after one that is wrong."""
         role = {"name": "rightsize.whisper.report", "tasks_from": "check", "apply": {"ignore_errors": True}}

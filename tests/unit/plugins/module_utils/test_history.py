@@ -126,8 +126,28 @@ def test_summaries_come_newest_first_and_can_be_chosen(path: Path) -> None:
     keys = (
         "run_id timestamp target architecture cpu_model model_size threads iterations avg_latency_ms isolated partial"
     )
-    assert small == {**{key: expected[key] for key in keys.split()}, "isolation_mode": "quota"}
+    assert small == {**{key: expected[key] for key in keys.split()}, "isolation_mode": "quota", "labels": {}}
     assert small["isolated"] is False
+
+
+def test_runs_are_chosen_by_their_labels_and_the_newest_of_each_target(path: Path) -> None:
+    labels: dict[int, dict[str, str]] = {3: {"clips": "run-00000001"}, 4: {"stress": "s", "a.b/c": "x y"}}
+    append(path, *(record(number, target=f"target {number % 2}", labels=labels.get(number, {})) for number in range(5)))
+    with open_history(str(path)) as history:
+
+        def found(**options: Any) -> list[str]:
+            return [summary["run_id"][-1] for summary in history.newest(9, **options)]
+
+        assert found() == ["4", "3", "2", "1", "0"]
+        assert found(labels={"clips": "run-00000001"}) == ["3"]
+        assert found(labels={"clips": "another"}) == []
+        assert found(labels={"a.b/c": "x y", "stress": "s"}) == ["4"]
+        assert found(without_labels=["stress", "clips"]) == ["2", "1", "0"]
+        assert found(per_target=True) == ["4", "3"]
+        assert found(per_target=True, without_labels=["stress", "clips"]) == ["2", "1"]
+        assert found(per_target=True, without_labels=["stress"], target="target 0") == ["2"]
+        with pytest.raises(ValueError, match="there is no label 'a\"b'"):
+            found(labels={'a"b': "x"})
 
 
 @pytest.mark.parametrize("torn_bytes", [1, 500, len(record(2).line) - 1])
