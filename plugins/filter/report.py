@@ -15,6 +15,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import ReportError, make_report
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart, ChartError
 
 
 def report_contents(
@@ -27,6 +28,7 @@ def report_contents(
     load: Mapping[str, Any] | None = None,
     clips: Mapping[str, Sequence[Any]] | None = None,
     thread_runs: Sequence[Any] = (),
+    chart: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the report says of the reference's result and the candidates'."""
     if isinstance(candidates, str) or not isinstance(candidates, Sequence):
@@ -38,8 +40,17 @@ def report_contents(
             )
     try:
         asked = Load.of(target_rps, utilisation_ceiling, **(load or {}))
-        report = make_report(reference, candidates, asked, unmeasured, allow_different_work, clips or {}, thread_runs)
-    except (ReportError, SizingError) as error:
+        report = make_report(
+            reference,
+            candidates,
+            asked,
+            unmeasured,
+            allow_different_work,
+            clips or {},
+            thread_runs,
+            Chart.of(**(chart or {})),
+        )
+    except (ChartError, ReportError, SizingError) as error:
         raise AnsibleFilterError(f"report_contents: {error}") from error
     # For ansible-core before 2.19, texts that came from a target are marked as never to be templated.
     returned: dict[str, Any] = wrap_var(plain(report))

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import file_name, one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.figures import Figure, figures
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, values_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, ValuesFile, values_file
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import (
     TAINTS,
@@ -25,6 +25,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization im
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Measurements, Sizing, size_cpus
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat, StatisticsError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import DEFAULT_CHART, Chart
 
 MAX_ANSWER = 600
 # What is wrong with an answer comes before what makes it less sure.
@@ -51,14 +52,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class ValuesFile:
-    """A Helm values file: the name that it has in the results folder, and its text."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Comparison:
     """One candidate against the reference. Where there is no ratio, or no sizing, `refusal` says why."""
 
@@ -75,7 +68,11 @@ class Comparison:
     @property
     def warnings(self) -> tuple[Caveat, ...]:
         found = self.sizing or self.normalization
-        return (*((self.refusal,) if self.refusal else ()), *(found.warnings if found else ()))
+        return (
+            *((self.refusal,) if self.refusal else ()),
+            *(found.warnings if found else ()),
+            *(self.values_file.warnings if self.values_file else ()),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,7 @@ def make_report(
     allow_different_work: bool = False,
     clips: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     thread_runs: Sequence[Mapping[str, Any]] = (),
+    chart: Chart = DEFAULT_CHART,
 ) -> Report:
     """Compare every candidate with the reference, and size it.
 
@@ -115,7 +113,9 @@ def make_report(
     `thread_runs` results of any target with more threads.
     """
     try:
-        return _report(reference, candidates, load, unmeasured or {}, allow_different_work, clips or {}, thread_runs)
+        return _report(
+            reference, candidates, load, unmeasured or {}, allow_different_work, clips or {}, thread_runs, chart
+        )
     except StatisticsError as error:
         raise ReportError(str(error)) from error
     except (KeyError, TypeError, AttributeError) as error:
@@ -130,6 +130,7 @@ def _report(
     allow_different_work: bool,
     clips: Mapping[str, Sequence[Mapping[str, Any]]],
     thread_runs: Sequence[Mapping[str, Any]],
+    chart: Chart,
 ) -> Report:
     # The names of files do not depend on which candidates could be measured.
     names = _values_file_names(candidates, alone=len(candidates) + len(unmeasured) == 1)
@@ -141,6 +142,7 @@ def _report(
             allow_different_work,
             name,
             Measurements(clips.get(candidate["target"], ()), thread_runs),
+            chart,
         )
         for candidate, name in zip(candidates, names, strict=True)
     ]
@@ -162,12 +164,13 @@ def _compare(
     allow_different_work: bool,
     values_file_name: str,
     more: Measurements,
+    chart: Chart,
 ) -> Comparison:
     normalization, sizing, refusal, values = None, None, None, None
     try:
         normalization = normalize(reference, candidate, allow_different_work)
         sizing = size_cpus(normalization, candidate, load, more)
-        values = ValuesFile(values_file_name, values_file(normalization, sizing, candidate))
+        values = values_file(values_file_name, normalization, sizing, candidate, chart)
     except NormalizationError as error:
         refusal = Caveat(code="no_ratio", message=str(error))
     except SizingError as error:

@@ -6,13 +6,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
@@ -23,20 +20,7 @@ from tests.unit.markdown_shown import HOSTILE
 GUARANTEED = {"limits": {"cpu": "1", "memory": "896Mi"}, "requests": {"cpu": "1", "memory": "896Mi"}}
 
 
-@pytest.fixture(scope="module")
-def helm() -> str:
-    """The program, from $HELM or the search path."""
-    program = os.environ.get("HELM") or shutil.which("helm")
-    if program is None:
-        pytest.skip("there is no helm: set HELM to its path, or put it on the search path")
-    return program
-
-
-@pytest.fixture(scope="module")
-def chart(helm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("chart")
-    subprocess.run([helm, "create", "demo"], cwd=folder, check=True, capture_output=True)
-    return folder / "demo"
+pytest_plugins = ["tests.integration.helm_fixtures"]
 
 
 def values_of(folder: Path, **changes: Any) -> Path:

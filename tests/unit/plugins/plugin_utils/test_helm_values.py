@@ -8,24 +8,46 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import MARKER, values_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values import (
+    MARKER,
+    THREAD_VARIABLES,
+    ValuesFile,
+    values_file,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import normalize
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import size_cpus
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart
 
 from tests.unit.factories import mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE
 
+ASKED = Load(5.0)
 VALUES = {
     "replicaCount": 16,
     "resources": {"requests": {"cpu": "1", "memory": "896Mi"}, "limits": {"cpu": "1", "memory": "896Mi"}},
 }
 
 
-def text_of(reference: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> str:
+def made(
+    reference: dict[str, Any] | None = None, target: dict[str, Any] | None = None, asked: Load = ASKED, **chart: Any
+) -> ValuesFile:
     target = target or xeon_pool()
     normalization = normalize(reference or mac_m4(), target)
-    return values_file(normalization, size_cpus(normalization, target, Load(5.0)), target)
+    sizing = size_cpus(normalization, target, asked)
+    return values_file("values.yaml", normalization, sizing, target, Chart.of(**chart))
+
+
+def text_of(reference: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> str:
+    return made(reference, target).text
+
+
+def values(**options: Any) -> Any:
+    return yaml.safe_load(made(**options).text)
+
+
+def codes(file: ValuesFile) -> list[str]:
+    return [warning["code"] for warning in file.warnings]
 
 
 def test_requests_equal_limits_and_cpus_are_texts() -> None:
@@ -53,8 +75,9 @@ def test_the_header_says_where_every_figure_comes_from() -> None:
         "Ratio: 1.57504, 95% interval 1.53389 to 1.61729",
         "5 requests/s × 1.338 s × ratio 1.61729 = load 10.8197; / ceiling 0.7, rounded up: 16",
         "Memory: the measured peak and 15%, rounded up: 896 MiB",
-        "Warnings: none",
-        'OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS set to "1"',
+        "For the chart: helm_create",
+        "Warnings: no_env_place",
+        'OMP_NUM_THREADS, MKL_NUM_THREADS, OPENBLAS_NUM_THREADS, NUMBA_NUM_THREADS set to "1", as measured',
         "no key for environment variables",
     ):
         assert words in told
@@ -81,7 +104,7 @@ def test_what_to_beware_of_is_named() -> None:
     text = text_of(target=xeon_pool(isolated=False, wall_ms=[[2000.0, 2100.0]]))
     assert "# DO NOT ORDER BY THIS: the ratio is tainted" in text
     assert "# Ratio: 1.53214, without an interval" in text
-    assert "# Warnings: tainted_ratio, point_estimate, not_isolated, few_processes" in text
+    assert "# Warnings: tainted_ratio, point_estimate, not_isolated, few_processes, no_env_place" in text
     assert "Self-check" not in text
 
 
@@ -93,11 +116,74 @@ def test_a_self_check_is_called_one() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_of_a_target_leaves_the_header(text: str) -> None:
     name = text or "empty"
-    made = text_of(
+    text = text_of(
         mac_m4(cpu_model=name, target=f"{name}\nreplicaCount: 99"),
         xeon_pool(cpu_model=name, target=name, image={"id": f"{name}\nreplicaCount: 99"}, architecture=name),
     )
-    assert yaml.safe_load(made) == VALUES
-    assert made.startswith(f"# {MARKER}\n")
-    assert made.count("\nreplicaCount:") == 1
-    assert all(character.isprintable() or character == "\n" for character in made)
+    assert yaml.safe_load(text) == VALUES
+    assert text.startswith(f"# {MARKER}\n")
+    assert text.count("\nreplicaCount:") == 1
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+RESOURCES = VALUES["resources"]
+ENV = dict.fromkeys(THREAD_VARIABLES, "1")
+
+
+def test_a_chart_with_a_map_of_variables_gets_the_thread_pools_as_texts() -> None:
+    file = made(dialect="localai")
+    assert yaml.safe_load(file.text) == {
+        "replicaCount": 16,
+        "resources": RESOURCES,
+        "deployment": {"env": {**ENV, "threads": "1"}},
+    }
+    assert "OMP_NUM_THREADS: '1'" in file.text
+    assert codes(file) == []
+
+
+def test_the_controller_of_the_common_library() -> None:
+    container = {"resources": RESOURCES, "env": ENV}
+    assert values(dialect="bjw_s_common") == {
+        "controllers": {"main": {"replicas": 16, "containers": {"main": container}}}
+    }
+
+
+def test_a_subchart_is_under_its_name() -> None:
+    assert values(dialect="opea_whisper", prefix="asr.whisper") == {"asr": {"whisper": VALUES}}
+
+
+def test_a_users_own_map_and_a_list_of_variables_only_where_asked_for() -> None:
+    own = {"replicas": "app.copies", "resources": "app.box", "env": "app.vars", "env_style": "list"}
+    file = made(map=own)
+    assert yaml.safe_load(file.text) == {"app": {"copies": 16, "box": RESOURCES}}
+    assert codes(file) == ["env_list_not_written"]
+    listed = [{"name": name, "value": "1"} for name in THREAD_VARIABLES]
+    file = made(map=own, env="true")
+    assert yaml.safe_load(file.text) == {"app": {"copies": 16, "box": RESOURCES, "vars": listed}}
+    assert codes(file) == []
+
+
+def test_a_base_rate_gives_an_autoscaler_its_bounds_in_place_of_replicas() -> None:
+    asked = Load.of(5, base_rps=1)
+    file = made(asked=asked)
+    assert yaml.safe_load(file.text) == {
+        "autoscaling": {
+            "enabled": True,
+            "minReplicas": 4,
+            "maxReplicas": 17,
+            "targetCPUUtilizationPercentage": 61,
+        },
+        "resources": RESOURCES,
+    }
+    assert "# Autoscaler: from 1 to 5 requests/s, and one replica to spare" in file.text
+    without = made(asked=asked, dialect="opea_whisper")
+    assert yaml.safe_load(without.text) == VALUES
+    assert codes(without) == ["no_env_place", "no_autoscaling_place"]
+
+
+def test_without_a_cpu_limit_a_default_of_the_chart_is_taken_away() -> None:
+    file = made(cpu_limit="false")
+    limits = yaml.safe_load(file.text)["resources"]["limits"]
+    assert limits == {"cpu": None, "memory": "896Mi"}
+    assert "cpu: null" in file.text
+    assert "no_cpu_limit" in codes(file)

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import Report, ReportError, make_report
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart
 
 from tests.unit.factories import mac_m4, xeon_pool
 
+# A chart that has a place for everything, so that only the results are warned about.
+WITH_ENV = Chart.of(dialect="localai")
 AGAIN = {"run_id": "20261123t121500-4d61634d", "timestamp": "2026-11-23T12:15:00Z"}
 NOISY = {"code": "noisy", "message": "the means of the 5 processes lie 9.0% apart"}
 
 
 def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None, **options: Any) -> Report:
-    return make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), **options)
+    return make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), chart=WITH_ENV, **options)
 
 
 def old_pool(**changes: Any) -> dict[str, Any]:
@@ -43,6 +46,11 @@ def test_one_candidate() -> None:
     assert "replicaCount: 16" in comparison.values_file.text
     assert comparison.self_check_passed is None
     assert made.warnings == ()
+
+
+def test_a_chart_without_a_place_for_thread_pools_is_warned_of() -> None:
+    made = make_report(mac_m4(), [xeon_pool()], Load(5.0))
+    assert codes(made) == ["no_env_place"]
 
 
 def test_the_runs_are_named_the_reference_first() -> None:

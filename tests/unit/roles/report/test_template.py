@@ -42,7 +42,9 @@ def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None,
     for name, function in FilterModule().filters().items():
         environment.filters[f"rightsize.whisper.{name}"] = function
     made = make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), **options)
-    return environment.get_template("report.md.j2").render(report_contents=plain(made), report_section_files=[])
+    return environment.get_template("report.md.j2").render(
+        report_contents=plain(made), report_section_files=[], report_renderings=[]
+    )
 
 
 def again(**changes: Any) -> dict[str, Any]:
