@@ -82,4 +82,4 @@ def test_a_chart_with_autoscaling_ignores_the_replicas_as_the_header_says(
     own.write_text(yaml.safe_dump({"autoscaling": {"enabled": True}}))
     path = values_of(tmp_path)
     assert "replicas" not in deployment(helm, chart, own, path)["spec"]
-    assert "# A chart with autoscaling.enabled ignores replicaCount" in path.read_text()
+    assert "# A chart with autoscaling on ignores the replicas" in path.read_text()
