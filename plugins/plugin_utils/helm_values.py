@@ -105,7 +105,7 @@ def _put(values: dict[str, Any], path: Path, value: Any) -> None:
 
 def _wanted(sizing: Sizing, threads: int, chart: Chart) -> Wanted:
     recommended, dialect = sizing.recommended, chart.dialect
-    cpu = str(recommended.cpus_per_worker)
+    cpu = str(recommended.cpus_per_worker * chart.cpus_per_worker)
     memory = {} if recommended.memory_per_worker_mib is None else {"memory": f"{recommended.memory_per_worker_mib}Mi"}
     scaler = sizing.autoscaling if dialect.has_autoscaling else None
     writes_env = dialect.env_style == "map" or (dialect.env_style == "list" and chart.env_list)
@@ -114,7 +114,10 @@ def _wanted(sizing: Sizing, threads: int, chart: Chart) -> Wanted:
         replicas=recommended.workers if scaler is None and dialect.replicas is not None else None,
         min_replicas=None if scaler is None else scaler.min_replicas,
         max_replicas=None if scaler is None else scaler.max_replicas,
-        target_cpu_percent=None if scaler is None or dialect.target_cpu is None else scaler.target_cpu_percent,
+        # Of the request: one busy thread is half of two CPUs.
+        target_cpu_percent=None
+        if scaler is None or dialect.target_cpu is None
+        else max(1, scaler.target_cpu_percent // chart.cpus_per_worker),
         requests={"cpu": cpu, **memory},
         # null takes away what the chart has by default.
         limits={"cpu": cpu if chart.cpu_limit else None, **memory},
@@ -140,6 +143,12 @@ def _warnings(sizing: Sizing, chart: Chart) -> Iterator[Caveat]:
         yield Caveat(
             code="no_autoscaling_place",
             message=f"the chart ({chart.name}) has no value for an autoscaler, so the values have the replicas of the peak",
+        )
+    if chart.cpus_per_worker > 1:
+        yield Caveat(
+            code="several_cpus_per_worker",
+            message=f"a worker is given {chart.cpus_per_worker} CPUs and one thread: right only where nodes hand out whole "
+            "cores and refuse a Pod of one hyperthread",
         )
     if not chart.cpu_limit:
         yield Caveat(

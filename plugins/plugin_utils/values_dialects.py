@@ -20,7 +20,9 @@ Path = tuple[str, ...]
 KEY = re.compile(r"[A-Za-z0-9_-]+")
 ENV_STYLES = ("map", "list", "none")
 # What users set; the rest of a Chart follows from it.
-OPTIONS = frozenset({"dialect", "map", "prefix", "env", "cpu_limit"})
+OPTIONS = frozenset({"dialect", "map", "prefix", "env", "cpu_limit", "cpus_per_worker"})
+# A worker has one thread; a second CPU is the other hyperthread of its core, where nodes hand out whole cores.
+MOST_CPUS_PER_WORKER = 8
 DEFAULT_DIALECT = "helm_create"
 
 
@@ -88,7 +90,7 @@ class Chart:
     """The chart that values are written for.
 
     `prefix` is where it is a subchart; `env_list` whether a list of variables may replace the chart's own, which is what
-    Helm does with lists; `cpu_limit` whether workers have one.
+    Helm does with lists; `cpu_limit` whether workers have one; `cpus_per_worker` how many CPUs a worker is given.
     """
 
     name: str = DEFAULT_DIALECT
@@ -96,6 +98,7 @@ class Chart:
     prefix: Path = ()
     env_list: bool = False
     cpu_limit: bool = True
+    cpus_per_worker: int = 1
 
     @classmethod
     def of(cls, **typed: object) -> Chart:
@@ -111,6 +114,7 @@ class Chart:
             prefix=_typed_path("prefix", given["prefix"]) if "prefix" in given else (),
             env_list=_switch("env", given.get("env", False)),
             cpu_limit=_switch("cpu_limit", given.get("cpu_limit", True)),
+            cpus_per_worker=_cpus(given.get("cpus_per_worker", 1)),
         )
         _check_collisions(chart.dialect)
         return chart
@@ -166,6 +170,13 @@ def _check_collisions(dialect: Dialect) -> None:
         for other, longer in paths:
             if other != name and longer[: len(path)] == path:
                 raise ChartError(f"map.{name} is {'.'.join(path)} and map.{other} is {'.'.join(longer)}: they collide")
+
+
+def _cpus(typed: object) -> int:
+    text = str(typed)
+    if isinstance(typed, bool) or not text.isdecimal() or not 1 <= int(text) <= MOST_CPUS_PER_WORKER:
+        raise ChartError(f"cpus_per_worker is {_shown(typed)}: name a whole number from 1 to {MOST_CPUS_PER_WORKER}")
+    return int(text)
 
 
 def _switch(name: str, typed: object) -> bool:

@@ -187,3 +187,11 @@ def test_without_a_cpu_limit_a_default_of_the_chart_is_taken_away() -> None:
     assert limits == {"cpu": None, "memory": "896Mi"}
     assert "cpu: null" in file.text
     assert "no_cpu_limit" in codes(file)
+
+
+def test_two_cpus_for_one_thread_where_nodes_hand_out_whole_cores() -> None:
+    file = made(asked=Load.of(5, base_rps=1), cpus_per_worker="2")
+    found = yaml.safe_load(file.text)
+    assert found["resources"]["requests"]["cpu"] == found["resources"]["limits"]["cpu"] == "2"
+    assert found["autoscaling"]["targetCPUUtilizationPercentage"] == 30
+    assert "several_cpus_per_worker" in codes(file)

@@ -31,7 +31,7 @@ def test_every_dialect_has_resources_and_no_path_within_another(name: str) -> No
             "dialect is 'helm': name helm_create, opea_whisper, localai, bjw_s_common, or give a map",
         ),
         ({"dialect": ["localai"]}, "dialect is ['localai']: name helm_create"),
-        ({"chart": "x"}, "chart is no option of a chart: it has cpu_limit, dialect, env, map, prefix"),
+        ({"chart": "x"}, "chart is no option of a chart: it has cpu_limit, cpus_per_worker, dialect, env, map, prefix"),
         ({"dialect": "localai", "map": OWN}, "map and dialect are both named ('localai'): name one of the two"),
         ({"map": "resources"}, "map is 'resources': name keys such as {replicas: replicaCount, resources: resources}"),
         ({"map": {"replicas": "a"}}, "map has no resources: name the path of the container's resources"),
@@ -50,6 +50,8 @@ def test_every_dialect_has_resources_and_no_path_within_another(name: str) -> No
             "map has one of min_replicas and max_replicas: an autoscaler needs both",
         ),
         ({"prefix": "a/b"}, "prefix is 'a/b': name keys with dots between them, such as service.resources"),
+        ({"cpus_per_worker": 0}, "cpus_per_worker is 0: name a whole number from 1 to 8"),
+        ({"cpus_per_worker": "1.5"}, "cpus_per_worker is '1.5': name a whole number from 1 to 8"),
         ({"env": "perhaps"}, "env is 'perhaps': name true or false"),
     ],
 )
