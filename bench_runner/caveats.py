@@ -8,9 +8,9 @@ Each warning has a stable code for programs and a sentence with the figure and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from statistics import fmean
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist, fmean
+from typing import Any, NamedTuple
 
 from bench_runner.checkpoint import Checkpoint
 from bench_runner.environment import Isolation
@@ -18,6 +18,7 @@ from bench_runner.summary import spread_between
 
 # Means of five processes on a quiet machine lay 5.5 % apart at most; beyond that somebody disturbs it.
 SPREAD_LIMIT = 0.05
+SPREAD_PROCESSES = 5
 # On a quiet machine it is more than 99 %.
 CPU_SHARE_LIMIT = 0.95
 STEAL_LIMIT = 0.01
@@ -78,16 +79,38 @@ def of_transcripts(different: int) -> Iterator[Warned]:
         )
 
 
+def of_precision(stop_reason: str, stopping: Mapping[str, Any], wanted: float) -> Iterator[Warned]:
+    """Whether the run came to the precision that it was asked for; `wanted` is this run's share of it."""
+    if stop_reason == "precision_reached":
+        return
+    found = stopping["half_width"]
+    reaches = "there is no interval" if found is None else f"the interval reaches {found:.1%} above the mean"
+    end = "the time budget was used up" if stop_reason == "time_budget" else "no more processes were allowed"
+    yield Warned(
+        "precision_not_reached",
+        f"{reaches} where {wanted:.1%} was wanted: after {stopping['processes_used']} processes {end}; "
+        "quiet the machine, or allow more",
+    )
+
+
 def of_spread(process_means_ms: Sequence[float]) -> Iterator[Warned]:
     """Whether the processes of the run agree."""
     spread = spread_between(process_means_ms)
-    if spread > SPREAD_LIMIT:
+    if spread > SPREAD_LIMIT * _growth_of_range(len(process_means_ms)):
         yield Warned(
             "noisy",
             f"the means of the {len(process_means_ms)} processes lie {spread:.1%} apart, from {min(process_means_ms):.0f} "
             f"to {max(process_means_ms):.0f} ms (mean {fmean(process_means_ms):.0f} ms): other work disturbs the machine; "
             "quiet it and run again",
         )
+
+
+def _growth_of_range(processes: int) -> float:
+    """How much wider the range of so many equally noisy processes is than that of five; Blom's largest of n values."""
+    if processes <= SPREAD_PROCESSES:
+        return 1.0
+    largest = [NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) for count in (processes, SPREAD_PROCESSES)]
+    return largest[0] / largest[1]
 
 
 def of_contention(cpu_ms: float, wall_ms: float, cpu_limit: float | None) -> Iterator[Warned]:

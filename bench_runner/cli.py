@@ -28,6 +28,8 @@ from bench_runner.wording import unexpected
 Tell = Callable[..., EventStream]
 # A day and more: what is larger is a slip of the keyboard.
 LARGEST_NUMBER = 1e6
+# What of the deadline is used where a run stops by itself: the rest is for loading, and for a last process that is slow.
+SHARE_OF_DEADLINE = 0.9
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,6 +52,26 @@ def parser() -> Parser:
     )
     split.add_argument(
         "--processes", type=count(1, 1000), default=5, metavar="N", help="fresh processes that share them (5)"
+    )
+    split.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="SHARE",
+        help="measure further processes, of iterations / processes each, until the mean is known to ± this share (0.02)",
+    )
+    split.add_argument(
+        "--precision-of",
+        choices=("latency", "ratio"),
+        help="what is to be that precise: this latency, or a ratio of which it is one side (latency)",
+    )
+    split.add_argument(
+        "--max-processes", type=count(3, 1000), metavar="N", help="with --precision: processes at most (40)"
+    )
+    split.add_argument(
+        "--time-budget",
+        type=_positive,
+        metavar="SECONDS",
+        help="with --precision: end by then, and say how precise it is",
     )
     split.add_argument("--threads", type=count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
     split.add_argument(
@@ -156,7 +178,29 @@ def _settings(options: argparse.Namespace) -> Settings:
         threads=options.threads,
         labels=labels(options),
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
+        **_adaptive_settings(options),
     )
+
+
+def _adaptive_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What --precision is asked with. The deadline is a time budget too: better a wider interval than no result."""
+    if options.precision is None:
+        for name in ("precision_of", "max_processes", "time_budget"):
+            if getattr(options, name) is not None:
+                raise BenchmarkError(
+                    ExitCode.USAGE,
+                    f"argument --{name.replace('_', '-')}: it goes with --precision; "
+                    "without that the iterations asked for are measured",
+                )
+        return {}
+    return {
+        "precision": options.precision,
+        "precision_of_ratio": options.precision_of == "ratio",
+        "most_processes": options.max_processes or 40,
+        "time_budget_seconds": min(
+            filter(None, (options.time_budget, options.deadline and options.deadline * SHARE_OF_DEADLINE)), default=None
+        ),
+    }
 
 
 def shared_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -199,6 +243,13 @@ def _positive(text: str) -> float:
         value = math.nan
     if not 0 < value <= LARGEST_NUMBER:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _precision(text: str) -> float:
+    value = _positive(text)
+    if not 0.001 <= value <= 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0.001 to 0.5, such as 0.02 for 2 %")
     return value
 
 

@@ -20,6 +20,7 @@ from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.events import EventStream
 from bench_runner.interruption import wait_for_turn
 from bench_runner.result import assemble, problems, total
+from bench_runner.stopping import AdaptivePlan, FixedPlan, Plan
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,26 @@ class Settings:
     image_id: str | None
     # Seconds that it may wait in all for its turns; None: it takes no turns.
     turns_within: float | None = None
+    # Measure until the interval is so narrow, relative to the mean; None: exactly the iterations.
+    precision: float | None = None
+    precision_of_ratio: bool = False
+    most_processes: int = 40
+    time_budget_seconds: float | None = None
 
     @property
-    def shares(self) -> list[int]:
-        """The iterations of each process, as even as can be; no process without one."""
+    def plan(self) -> Plan:
+        """The processes, and the iterations of each: as even as can be; no process without one."""
         processes = min(self.processes, self.iterations)
         each, more = divmod(self.iterations, processes)
-        return [each + (index < more) for index in range(processes)]
+        if self.precision is None:
+            return FixedPlan(tuple(each + (index < more) for index in range(processes)))
+        return AdaptivePlan(
+            iterations_each=each + (more > 0),
+            precision=self.precision,
+            of_ratio=self.precision_of_ratio,
+            most_processes=self.most_processes,
+            time_budget_seconds=self.time_budget_seconds,
+        )
 
 
 class Run:
@@ -56,10 +70,13 @@ class Run:
 
     def __init__(self, settings: Settings, events: EventStream) -> None:
         self._settings = settings
+        self._plan = settings.plan
         self._events = events
         self._group = cgroup.find()
         self._isolation = environment.isolation(self._group)
-        self._wall_ms: list[float] = []
+        # By process, in their order.
+        self._wall_ms: list[list[float]] = []
+        self._process_seconds: list[float] = []
         self._transcripts: set[str] = set()
         self._start_up_seconds = 0.0
         self._waited_seconds = 0.0
@@ -80,9 +97,18 @@ class Run:
                 "threads": self._settings.threads,
                 "warmup": self._settings.warmup,
             }
-            for number, share in enumerate(self._settings.shares, start=1):
-                self._run_process(number, {**order, "iterations": share}, samples)
+            reason = None
+            while reason is None:
+                number = len(self._wall_ms) + 1
+                self._run_process(number, {**order, "iterations": self._plan.share(number)}, samples)
+                reason = self._plan.stop_reason(self._means_ms, self._process_seconds)
+        self._learn(stop_reason=reason, stopping=self._plan.record(self._means_ms))
         return self._conclude()
+
+    @property
+    def _means_ms(self) -> list[float]:
+        """Of the processes done, and of the one under way."""
+        return [fmean(wall_ms) for wall_ms in self._wall_ms if wall_ms]
 
     def _begin(self) -> None:
         settings, isolation = self._settings, self._isolation
@@ -112,7 +138,7 @@ class Run:
             target=settings.target,
             model_size=settings.model_size,
             iterations=settings.iterations,
-            processes=len(settings.shares),
+            processes=self._plan.expected_processes([]),
             threads=settings.threads,
             result=known,
         )
@@ -122,8 +148,8 @@ class Run:
             f"(by {isolation.mode}), {'in' if isolation.container else 'not in'} a container: "
             f"{'isolated' if isolated else 'not isolated'}"
         )
-        if len(settings.shares) < settings.processes:
-            self._events.log(f"{settings.iterations} iterations need no more than {len(settings.shares)} processes")
+        if settings.iterations < settings.processes:
+            self._events.log(f"{settings.iterations} iterations need no more than {settings.iterations} processes")
         self._warn(caveats.of_isolation(isolation, settings.expect_cpus))
 
     def _find_weights(self) -> checkpoint.Checkpoint:
@@ -141,12 +167,13 @@ class Run:
 
     def _run_process(self, number: int, order: dict[str, Any], samples: int) -> None:
         """Start a worker, hear what it says to its end."""
-        place = {"process": number, "of": len(self._settings.shares)}
+        place = {"process": number, "of": self._plan.expected_processes(self._means_ms)}
         if number > 1 and self._settings.turns_within is not None:
             self._events.emit("process", **place, phase="waiting for its turn")
             self._waited_seconds += wait_for_turn(self._settings.turns_within - self._waited_seconds)
         self._events.emit("process", **place, phase="loading")
         started = time.monotonic()
+        self._wall_ms.append([])
         with closing(worker_process.answers(order, samples, self._group)) as answers:
             for answer in answers:
                 match answer["kind"]:
@@ -159,25 +186,34 @@ class Run:
                         figures = {name: answer[name] for name in ("model_load_seconds", "warmup_ms")}
                         self._events.emit("process", **place, phase="measuring", **figures)
                     case "iteration":
-                        self._hear_iteration(number, answer)
+                        self._hear_iteration(number, answer, time.monotonic() - started)
+        self._process_seconds.append(time.monotonic() - started)
         self._events.emit("process", **place, phase="done")
 
-    def _hear_iteration(self, process: int, answer: dict[str, Any]) -> None:
+    def _hear_iteration(self, process: int, answer: dict[str, Any], process_seconds: float) -> None:
         self._hear_transcript(answer["transcript"])
-        self._wall_ms.append(answer["iteration"]["wall_ms"])
-        mean_ms = fmean(self._wall_ms)
-        iterations_to_come = self._settings.iterations - len(self._wall_ms)
-        processes_to_come = len(self._settings.shares) - process
+        self._wall_ms[-1].append(answer["iteration"]["wall_ms"])
+        measured = [wall_ms for walls_ms in self._wall_ms for wall_ms in walls_ms]
+        mean_ms = fmean(measured)
+        # The mean of a process that has begun is too rough to foresee the end by.
+        expected = max(process, self._plan.expected_processes([fmean(wall_ms) for wall_ms in self._wall_ms[:-1]]))
+        iterations = sum(self._plan.share(number) for number in range(1, expected + 1))
         between_processes = self._start_up_seconds + self._waited_seconds / max(1, process - 1)
         self._events.emit(
             "iteration",
             process=process,
-            number=len(self._wall_ms),
-            of=self._settings.iterations,
+            number=len(measured),
+            of=iterations,
             **answer["iteration"],
             throttling=answer["throttling"],
             mean_ms=round(mean_ms, 3),
-            eta_seconds=round(iterations_to_come * mean_ms / 1000 + processes_to_come * between_processes, 1),
+            eta_seconds=round(
+                min(
+                    (iterations - len(measured)) * mean_ms / 1000 + (expected - process) * between_processes,
+                    self._plan.seconds_left(sum(self._process_seconds) + process_seconds),
+                ),
+                1,
+            ),
         )
 
     def _hear_transcript(self, transcript: dict[str, Any]) -> None:
@@ -199,8 +235,9 @@ class Run:
             )
         elif found:
             raise BenchmarkError(ExitCode.INTERNAL, f"the result does not keep to its own schema: {found[0]}")
-        self._events.emit("end", iterations=len(self._wall_ms), mean_ms=round(fmean(self._wall_ms), 3))
-        return assemble(self._events.events, partial=False)
+        result = assemble(self._events.events, partial=False)
+        self._events.emit("end", iterations=result["iterations"], mean_ms=round(result["avg_latency_ms"], 3))
+        return result
 
     def _warn_of_noise(self) -> None:
         """Name what disturbed the measurement, with its figure."""
@@ -209,6 +246,8 @@ class Run:
         throttling = result["throttling"]
         counters = [event["throttling"] for event in events if event["event"] == "iteration"]
         self._warn(caveats.of_transcripts(len(self._transcripts)))
+        if isinstance(self._plan, AdaptivePlan):
+            self._warn(caveats.of_precision(result["stop_reason"], result["stopping"], self._plan.half_width_wanted()))
         self._warn(caveats.of_spread([fmean(process["wall_ms"]) for process in result["processes"]]))
         cpu_ms, wall_ms = (sum(sum(process[name]) for process in result["processes"]) for name in ("cpu_ms", "wall_ms"))
         self._warn(caveats.of_contention(cpu_ms, wall_ms, self._isolation.cpu_limit))

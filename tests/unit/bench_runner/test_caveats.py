@@ -103,3 +103,20 @@ def test_a_checkpoint_that_nobody_vouches_for() -> None:
     weights = Checkpoint(Path("/mine.pt"), "ab" * 32, 1, is_verified=False)
     (warned,) = caveats.of_checkpoint("base", weights)
     assert "--checkpoint-sha256" in warned.message
+
+
+def test_a_precision_that_was_not_reached() -> None:
+    stopping = {"half_width": 0.034, "processes_used": 12}
+    assert not list(caveats.of_precision("precision_reached", stopping, 0.02))
+    (warned,) = caveats.of_precision("time_budget", stopping, 0.02)
+    assert warned.code == "precision_not_reached"
+    assert "reaches 3.4% above the mean where 2.0% was wanted: after 12 processes the time budget" in warned.message
+    (warned,) = caveats.of_precision("most_processes", {**stopping, "half_width": None}, 0.02)
+    assert "there is no interval" in warned.message
+
+
+def test_more_processes_lie_further_apart_by_chance() -> None:
+    apart = [1000.0, 1070.0]
+    assert codes(caveats.of_spread([*apart, *[1035.0] * 3])) == ["noisy"]
+    assert codes(caveats.of_spread([*apart, *[1035.0] * 38])) == []
+    assert codes(caveats.of_spread([1000.0, 1100.0, *[1035.0] * 38])) == ["noisy"]

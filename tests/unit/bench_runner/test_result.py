@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bench_runner import result
-from tests.unit.bench_runner.a_run import small_run
+from bench_runner.stopping import AdaptivePlan
+from tests.unit.bench_runner.a_run import event, small_run
 from tests.unit.factories import mac_m4, xeon_pool
 
 
@@ -118,6 +119,16 @@ def test_the_schema_refuses(path: tuple[str | int, ...], value: Any) -> None:
         place = place[step]
     place[last] = value
     assert result.problems(made)
+
+
+def test_why_a_run_ended_is_part_of_the_result() -> None:
+    events = small_run()
+    stopping = AdaptivePlan(2, 0.02, True, 40, 60.0).record([2050.0, 2250.0])
+    events.insert(-1, event("facts", facts={"stop_reason": "time_budget", "stopping": stopping}))
+    made = result.assemble(events, partial=False)
+    assert result.problems(made) == []
+    assert result.problems({**made, "stop_reason": "boredom"})
+    assert result.problems({**made, "stopping": {**stopping, "processes_used": 0}})
 
 
 def test_a_newer_minor_version_may_have_more_keys() -> None:
