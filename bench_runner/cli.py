@@ -75,6 +75,11 @@ def parser() -> Parser:
     )
     split.add_argument("--threads", type=count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
     split.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with status 8 where something disturbed the measurement; the result is kept",
+    )
+    split.add_argument(
         "--take-turns",
         action="store_true",
         help="before each process but the first, wait for SIGUSR1: others measure on this machine in between",
@@ -135,6 +140,11 @@ def _benchmark(given: list[str], tell: Tell) -> None:
     result = Run(settings, events).execute()
     be_undisturbed()
     output.write(result, options.output, options.history)
+    if options.strict and result["strict_findings"]:
+        raise BenchmarkError(
+            ExitCode.DISTURBED,
+            f"the result was kept, but is not to be trusted: {', '.join(result['strict_findings'])}; see its warnings",
+        )
 
 
 def guarded(arguments: list[str] | None, work: Callable[[list[str], Tell], None]) -> int:

@@ -206,6 +206,7 @@ class Run:
             of=iterations,
             **answer["iteration"],
             throttling=answer["throttling"],
+            mhz=answer["mhz"],
             mean_ms=round(mean_ms, 3),
             eta_seconds=round(
                 min(
@@ -248,15 +249,23 @@ class Run:
         self._warn(caveats.of_transcripts(len(self._transcripts)))
         if isinstance(self._plan, AdaptivePlan):
             self._warn(caveats.of_precision(result["stop_reason"], result["stopping"], self._plan.half_width_wanted()))
-        self._warn(caveats.of_spread([fmean(process["wall_ms"]) for process in result["processes"]]))
+        processes_ms = [process["wall_ms"] for process in result["processes"]]
+        self._warn(caveats.of_spread([fmean(wall_ms) for wall_ms in processes_ms]))
+        self._warn(caveats.of_times(processes_ms))
         cpu_ms, wall_ms = (sum(sum(process[name]) for process in result["processes"]) for name in ("cpu_ms", "wall_ms"))
         self._warn(caveats.of_contention(cpu_ms, wall_ms, self._isolation.cpu_limit))
+        conditions, threads = result["conditions"], self._settings.threads
+        self._warn(
+            caveats.of_run_queue(conditions["run_queue_seconds"], wall_ms / 1000, threads, self._isolation.cpu_limit)
+        )
+        self._warn(caveats.of_other_load(conditions["other_cpus"], environment.online_cpus()))
+        self._warn(caveats.of_frequency(conditions["mhz_min"], conditions["mhz_max"], environment.power_saving()))
         self._warn(caveats.of_steal(throttling["steal_seconds"], total(counters, "demand_seconds")))
         self._warn(
             caveats.of_throttling(
                 throttling["periods"],
                 throttling["throttled_periods"],
-                self._settings.threads,
+                threads,
                 self._isolation.quota_cpus,
             )
         )

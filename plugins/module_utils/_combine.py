@@ -58,6 +58,11 @@ def combine(run_id: str, results: Sequence[Result]) -> Result:
         warnings=_warnings(results),
         kubernetes={**_common(results), "pods": [result["kubernetes"] for result in results]},
     )
+    # Each Pod had conditions of its own; what was wrong with them is among the warnings.
+    combined.pop("conditions", None)
+    if "strict_findings" in combined:
+        findings = {code for result in results for code in result["strict_findings"]}
+        combined["strict_findings"] = sorted(findings)
     combined.update(_figures(combined["processes"], results))
     combined.update(_stopping(results))
     return combined
