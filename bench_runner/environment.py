@@ -199,6 +199,12 @@ def machine_times(root: Path = Path("/")) -> MachineTimes:
     return MachineTimes(busy, sum(known) / 1e9 if known else None)
 
 
+def matrix_unit(root: Path = Path("/")) -> bool:
+    """Whether there may be a unit that multiplies matrices in single precision: Arm's SME, or what macOS uses by itself."""
+    features = _field(_read(root / "proc/cpuinfo"), "Features") or ""
+    return "sme" in features.split() or (platform.system() == "Darwin" and architecture() == "arm64")
+
+
 def current_mhz(root: Path = Path("/")) -> float | None:
     """The frequency of the CPU that this process was on last (field 39 of /proc/self/stat), where a driver tells it.
 

@@ -33,6 +33,7 @@ STRICT_CODES = {
     "bimodal",
     "drift",
     "first_last_differ",
+    "physically_impossible",
 }
 QUOTA_COUNTERS = ("periods", "throttled_periods", "throttled_seconds")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench_runner import audio, caveats, cgroup, checkpoint, environment, peak_memory, worker_process
+from bench_runner import audio, caveats, cgroup, checkpoint, environment, peak_memory, physics, worker_process
 from bench_runner.decode_options import DECODE_RECORD
 from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.events import EventStream
@@ -254,6 +254,21 @@ class Run:
         self._warn(caveats.of_times(processes_ms))
         cpu_ms, wall_ms = (sum(sum(process[name]) for process in result["processes"]) for name in ("cpu_ms", "wall_ms"))
         self._warn(caveats.of_contention(cpu_ms, wall_ms, self._isolation.cpu_limit))
+        self._warn(physics.of_clock(processes_ms, self._process_seconds))
+        self._warn(
+            physics.of_encoder(
+                self._settings.model_size,
+                [encoder_ms for process in result["processes"] for encoder_ms in process["encoder_ms"]],
+                result["transcript"]["windows"],
+                # A quota may be saved up for the encoder of a small model; threads cannot.
+                min(self._settings.threads, self._isolation.cpuset_cpus or self._settings.threads),
+                physics.flops_per_cycle(
+                    result["architecture"],
+                    result["software"]["cpu_capability"],
+                    matrix_unit=environment.matrix_unit(),
+                ),
+            )
+        )
         conditions, threads = result["conditions"], self._settings.threads
         self._warn(
             caveats.of_run_queue(conditions["run_queue_seconds"], wall_ms / 1000, threads, self._isolation.cpu_limit)

@@ -210,3 +210,16 @@ def test_what_keeps_the_cpu_slow(tmp_path: Path, files: dict[str, str], words: s
     folder = "sys/devices/system/cpu/cpu0/cpufreq/"
     root = plant(tmp_path, {name if "/" in name else folder + name: text for name, text in files.items()})
     assert environment.power_saving(root) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "has_one"),
+    [
+        ("Features\t: fp asimd sme sve2", True),
+        ("Features\t: fp asimd sve2 smesomething", False),
+        ("flags\t: amx_tile", False),
+    ],
+)
+def test_a_matrix_unit(tmp_path: Path, text: str, has_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    assert environment.matrix_unit(plant(tmp_path, {"proc/cpuinfo": text})) is has_one
