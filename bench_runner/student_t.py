@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 
 def central_probability(t: float, degrees_of_freedom: int) -> float:
@@ -21,6 +22,7 @@ def central_probability(t: float, degrees_of_freedom: int) -> float:
     return (angle + sine * total) * 2 / math.pi if is_odd else sine * total
 
 
+@cache
 def two_sided_quantile(confidence: float, degrees_of_freedom: int) -> float:
     """The t that a Student-distributed variable stays within, on both sides, with `confidence` (between 0 and 1)."""
     low, high = 0.0, 1.0

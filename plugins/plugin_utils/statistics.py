@@ -18,8 +18,8 @@ means of the process means. That differs from mean over mean by the factor exp((
 processes differ by 5 %; centred there, the interval of many noisy processes need not hold the ratio printed beside it.
 
 A run that stopped as soon as it found its interval narrow (`Sample.looked`) has stopped at a lucky moment more often
-than not. So where one side did, t is that of two fifths of the error allowed (`LOOKED_ERROR`): simulated over all
-ratios of noise to precision, the interval then covers the truth in 95 % to 98 % of all cases (docs/accuracy.md).
+than not. So where one side did, t is that of a fifth of the error allowed (`LOOKED_ERROR`): simulated with several kinds
+of noise, the interval then covers the truth as often as it promises (docs/accuracy.md).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ MIN_PROCESSES = 3
 # An interval that reaches further than this from its centre decides little; 3 % is what benchmarks aim at.
 WIDE = 0.05
 AIM = 0.03
-# 98 % in place of 95 %: what bench_runner looks with (LOOKING_CONFIDENCE of bench_runner/stopping.py).
-LOOKED_ERROR = 0.4
+# 99 % in place of 95 %: what bench_runner looks with (LOOKING_CONFIDENCE of bench_runner/stopping.py).
+LOOKED_ERROR = 0.2
 
 
 class StatisticsError(ValueError):
