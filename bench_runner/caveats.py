@@ -75,6 +75,15 @@ def of_checkpoint(model_size: str, weights: Checkpoint) -> Iterator[Warned]:
         )
 
 
+def of_resumption(run_id: str, processes: int, iterations: int) -> Iterator[Warned]:
+    """Which part was measured before the run was interrupted."""
+    yield Warned(
+        "resumed",
+        f"processes 1 to {processes} (iterations 1 to {iterations}) are those of run {run_id}, which was interrupted: the "
+        "machine may have changed in between; run it anew where that matters",
+    )
+
+
 def of_transcripts(different: int) -> Iterator[Warned]:
     """Whether every iteration did the same work."""
     if different > 1:

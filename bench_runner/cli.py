@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench_runner import output
+from bench_runner import output, resume
 from bench_runner.errors import BenchmarkError, ExitCode, missing_package
 from bench_runner.events import EventStream
 from bench_runner.interruption import await_turns, be_undisturbed, interruptible, set_deadline
@@ -86,6 +86,12 @@ def parser() -> Parser:
     )
     split.add_argument(
         "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
+    )
+    split.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on from the journal of a run that was interrupted: its finished processes are taken",
     )
     add_shared_options(made)
     return made
@@ -189,6 +195,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         labels=labels(options),
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
         **_adaptive_settings(options),
+        earlier=resume.read(options.resume) if options.resume else None,
     )
 
 

@@ -58,7 +58,8 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
             case "process" if event["phase"] == "measuring":
                 processes[event["process"]] = {
                     "process": event["process"],
-                    "started": _timestamp(event["time"]),
+                    "started": _timestamp(event.get("measured_at", event["time"])),
+                    **({"resumed": True} if event.get("resumed") else {}),
                     "model_load_seconds": event["model_load_seconds"],
                     "warmup_ms": event["warmup_ms"],
                     **{column: [] for column in COLUMNS},

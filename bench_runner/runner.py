@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench_runner import audio, caveats, cgroup, checkpoint, environment, peak_memory, physics, worker_process
+from bench_runner import audio, caveats, cgroup, checkpoint, environment, judgement, peak_memory, resume, worker_process
 from bench_runner.decode_options import DECODE_RECORD
 from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.events import EventStream
 from bench_runner.interruption import wait_for_turn
 from bench_runner.result import assemble, problems, total
-from bench_runner.stopping import AdaptivePlan, FixedPlan, Plan
+from bench_runner.stopping import AdaptivePlan, FixedPlan, Plan, StopReason
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Settings:
     precision_of_ratio: bool = False
     most_processes: int = 40
     time_budget_seconds: float | None = None
+    # An interrupted run to go on from.
+    earlier: resume.Earlier | None = None
 
     @property
     def plan(self) -> Plan:
@@ -76,19 +78,26 @@ class Run:
         self._isolation = environment.isolation(self._group)
         # By process, in their order.
         self._wall_ms: list[list[float]] = []
+        # Of those that are not resumed, which come first.
         self._process_seconds: list[float] = []
+        self._resumed = 0
         self._transcripts: set[str] = set()
         self._start_up_seconds = 0.0
         self._waited_seconds = 0.0
 
     def execute(self) -> dict[str, Any]:
         """Measure and give the result; raises BenchmarkError."""
-        self._begin()
+        known = self._begin()
         clip = audio.load(self._settings.audio)
         self._learn(
             audio={"name": clip.name, "seconds": clip.seconds, "sha256": clip.sha256, "file_sha256": clip.file_sha256}
         )
         weights = self._find_weights()
+        reason = None
+        if self._settings.earlier is not None:
+            facts = {"audio": {"sha256": clip.sha256}, "checkpoint": {"sha256": weights.sha256}}
+            self._take_up(self._settings.earlier, known, facts)
+            reason = self._stop_reason()
         with worker_process.shared_samples(clip.samples.tobytes()) as samples:
             order = {
                 "model_size": self._settings.model_size,
@@ -97,20 +106,52 @@ class Run:
                 "threads": self._settings.threads,
                 "warmup": self._settings.warmup,
             }
-            reason = None
             while reason is None:
                 number = len(self._wall_ms) + 1
                 self._run_process(number, {**order, "iterations": self._plan.share(number)}, samples)
-                reason = self._plan.stop_reason(self._means_ms, self._process_seconds)
+                reason = self._stop_reason()
         self._learn(stop_reason=reason, stopping=self._plan.record(self._means_ms))
         return self._conclude()
+
+    def _take_up(self, earlier: resume.Earlier, known: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Tell once more what the processes of an interrupted run gave, so that this run's journal has it all."""
+        processes = earlier.processes
+        differences = list(earlier.differences(known, facts))
+        shares = [len(process.answers) for process in processes]
+        if shares != [self._plan.share(number) for number in range(1, len(shares) + 1)]:
+            differences.append("iterations of each process")
+        if any(len(process.warmup_ms) != self._settings.warmup for process in processes):
+            differences.append("warmup")
+        if differences:
+            raise resume.cannot_resume(f"run {earlier.run_id} differs in {', '.join(differences)}")
+        self._learn(software=earlier.facts["software"])
+        for number, process in enumerate(processes, start=1):
+            place = {"process": number, "of": self._plan.expected_processes(self._means_ms)}
+            self._wall_ms.append([])
+            self._events.emit(
+                "process",
+                **place,
+                phase="measuring",
+                model_load_seconds=process.model_load_seconds,
+                warmup_ms=process.warmup_ms,
+                resumed=True,
+                measured_at=process.measured_at,
+            )
+            for answer in process.answers:
+                self._hear_iteration(number, answer, 0.0)
+            self._events.emit("process", **place, phase="done")
+        self._resumed = len(processes)
+        self._warn(caveats.of_resumption(earlier.run_id, len(processes), sum(shares)))
+
+    def _stop_reason(self) -> StopReason | None:
+        return self._plan.stop_reason(self._means_ms, self._process_seconds)
 
     @property
     def _means_ms(self) -> list[float]:
         """Of the processes done, and of the one under way."""
         return [fmean(wall_ms) for wall_ms in self._wall_ms if wall_ms]
 
-    def _begin(self) -> None:
+    def _begin(self) -> dict[str, Any]:
         settings, isolation = self._settings, self._isolation
         architecture, cpu_model = environment.architecture(), environment.cpu_model(settings.cpu_model)
         isolated = caveats.is_isolated(isolation, settings.expect_cpus)
@@ -151,6 +192,7 @@ class Run:
         if settings.iterations < settings.processes:
             self._events.log(f"{settings.iterations} iterations need no more than {settings.iterations} processes")
         self._warn(caveats.of_isolation(isolation, settings.expect_cpus))
+        return known
 
     def _find_weights(self) -> checkpoint.Checkpoint:
         settings = self._settings
@@ -168,7 +210,7 @@ class Run:
     def _run_process(self, number: int, order: dict[str, Any], samples: int) -> None:
         """Start a worker, hear what it says to its end."""
         place = {"process": number, "of": self._plan.expected_processes(self._means_ms)}
-        if number > 1 and self._settings.turns_within is not None:
+        if number > 1 + self._resumed and self._settings.turns_within is not None:
             self._events.emit("process", **place, phase="waiting for its turn")
             self._waited_seconds += wait_for_turn(self._settings.turns_within - self._waited_seconds)
         self._events.emit("process", **place, phase="loading")
@@ -178,8 +220,7 @@ class Run:
             for answer in answers:
                 match answer["kind"]:
                     case "loaded":
-                        if number == 1:
-                            self._learn(software=answer["software"])
+                        self._hear_software(answer["software"])
                         self._events.emit("process", **place, phase="warming up")
                     case "warm":
                         self._start_up_seconds = time.monotonic() - started
@@ -207,6 +248,7 @@ class Run:
             **answer["iteration"],
             throttling=answer["throttling"],
             mhz=answer["mhz"],
+            transcript_sha256=answer["transcript"]["sha256"],
             mean_ms=round(mean_ms, 3),
             eta_seconds=round(
                 min(
@@ -217,17 +259,31 @@ class Run:
             ),
         )
 
+    def _hear_software(self, software: dict[str, Any]) -> None:
+        earlier = self._settings.earlier
+        if earlier is not None and earlier.facts["software"] != software:
+            raise resume.cannot_resume(f"run {earlier.run_id} differs in software")
+        if len(self._wall_ms) == 1:
+            self._learn(software=software)
+
     def _hear_transcript(self, transcript: dict[str, Any]) -> None:
         if not self._transcripts:
             self._learn(transcript=transcript)
         self._transcripts.add(transcript["sha256"])
 
     def _conclude(self) -> dict[str, Any]:
-        limit = self._group.memory_limit_bytes()
-        self._learn(
-            memory={**peak_memory.figures(self._group, in_container=self._isolation.container), "limit_bytes": limit}
-        )
-        self._warn_of_noise()
+        # Where nothing was left to measure, nobody knows what it took.
+        peak: dict[str, Any] = {"peak_bytes": None}
+        if self._process_seconds:
+            peak = peak_memory.figures(self._group, in_container=self._isolation.container)
+        self._learn(memory={**peak, "limit_bytes": self._group.memory_limit_bytes()})
+        result = assemble(self._events.events, partial=False)
+        self._warn(caveats.of_transcripts(len(self._transcripts)))
+        if isinstance(self._plan, AdaptivePlan):
+            self._warn(caveats.of_precision(result["stop_reason"], result["stopping"], self._plan.half_width_wanted()))
+        counters = [event["throttling"] for event in self._events.events if event["event"] == "iteration"]
+        self._warn(judgement.of_disturbances(result, total(counters, "demand_seconds")))
+        self._warn(judgement.of_physics(result, self._process_seconds))
         found = problems(assemble(self._events.events, partial=False))
         if found is None:
             self._events.warn(
@@ -239,51 +295,6 @@ class Run:
         result = assemble(self._events.events, partial=False)
         self._events.emit("end", iterations=result["iterations"], mean_ms=round(result["avg_latency_ms"], 3))
         return result
-
-    def _warn_of_noise(self) -> None:
-        """Name what disturbed the measurement, with its figure."""
-        events = self._events.events
-        result = assemble(events, partial=False)
-        throttling = result["throttling"]
-        counters = [event["throttling"] for event in events if event["event"] == "iteration"]
-        self._warn(caveats.of_transcripts(len(self._transcripts)))
-        if isinstance(self._plan, AdaptivePlan):
-            self._warn(caveats.of_precision(result["stop_reason"], result["stopping"], self._plan.half_width_wanted()))
-        processes_ms = [process["wall_ms"] for process in result["processes"]]
-        self._warn(caveats.of_spread([fmean(wall_ms) for wall_ms in processes_ms]))
-        self._warn(caveats.of_times(processes_ms))
-        cpu_ms, wall_ms = (sum(sum(process[name]) for process in result["processes"]) for name in ("cpu_ms", "wall_ms"))
-        self._warn(caveats.of_contention(cpu_ms, wall_ms, self._isolation.cpu_limit))
-        self._warn(physics.of_clock(processes_ms, self._process_seconds))
-        self._warn(
-            physics.of_encoder(
-                self._settings.model_size,
-                [encoder_ms for process in result["processes"] for encoder_ms in process["encoder_ms"]],
-                result["transcript"]["windows"],
-                # A quota may be saved up for the encoder of a small model; threads cannot.
-                min(self._settings.threads, self._isolation.cpuset_cpus or self._settings.threads),
-                physics.flops_per_cycle(
-                    result["architecture"],
-                    result["software"]["cpu_capability"],
-                    matrix_unit=environment.matrix_unit(),
-                ),
-            )
-        )
-        conditions, threads = result["conditions"], self._settings.threads
-        self._warn(
-            caveats.of_run_queue(conditions["run_queue_seconds"], wall_ms / 1000, threads, self._isolation.cpu_limit)
-        )
-        self._warn(caveats.of_other_load(conditions["other_cpus"], environment.online_cpus()))
-        self._warn(caveats.of_frequency(conditions["mhz_min"], conditions["mhz_max"], environment.power_saving()))
-        self._warn(caveats.of_steal(throttling["steal_seconds"], total(counters, "demand_seconds")))
-        self._warn(
-            caveats.of_throttling(
-                throttling["periods"],
-                throttling["throttled_periods"],
-                threads,
-                self._isolation.quota_cpus,
-            )
-        )
 
     def _learn(self, **facts: Any) -> None:
         """Something that the result will say."""

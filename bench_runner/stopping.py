@@ -38,7 +38,7 @@ class Plan(Protocol):
         """How many there will be in all, as far as the means of those done tell."""
 
     def stop_reason(self, means_ms: Sequence[float], seconds: Sequence[float]) -> StopReason | None:
-        """Whether to stop, given the means and the durations of the processes done."""
+        """Whether to stop, given the means of the processes done, and the durations of those that this run did itself."""
 
     def seconds_left(self, seconds_used: float) -> float:
         """How long it may still take at most."""
@@ -54,7 +54,7 @@ class FixedPlan:
     shares: tuple[int, ...]
 
     def share(self, process: int) -> int:
-        return self.shares[process - 1]
+        return self.shares[process - 1] if process <= len(self.shares) else 0
 
     def expected_processes(self, _means_ms: Sequence[float]) -> int:
         return len(self.shares)
@@ -111,7 +111,7 @@ class AdaptivePlan:
             return "precision_reached"
         if done >= self.most_processes:
             return "most_processes"
-        if self.time_budget_seconds is not None and sum(seconds) + max(seconds) > self.time_budget_seconds:
+        if self.time_budget_seconds is not None and sum(seconds) + max(seconds, default=0) > self.time_budget_seconds:
             return "time_budget"
         return None
 
