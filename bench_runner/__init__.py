@@ -3,4 +3,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures openai-whisper on one CPU: `python -m bench_runner --model-size base --iterations 50`."""
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"

@@ -8,20 +8,26 @@ Each warning has a stable code for programs and a sentence with the figure and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from statistics import fmean
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist, fmean
+from typing import Any, NamedTuple
 
+from bench_runner import noise
 from bench_runner.checkpoint import Checkpoint
 from bench_runner.environment import Isolation
 from bench_runner.summary import spread_between
 
 # Means of five processes on a quiet machine lay 5.5 % apart at most; beyond that somebody disturbs it.
 SPREAD_LIMIT = 0.05
+SPREAD_PROCESSES = 5
 # On a quiet machine it is more than 99 %.
 CPU_SHARE_LIMIT = 0.95
 STEAL_LIMIT = 0.01
 THROTTLED_LIMIT = 0.10
+RUN_QUEUE_LIMIT = 0.02
+# Of all CPUs of the machine: they share its caches, its memory and its heat.
+OTHER_LOAD_LIMIT = 0.10
+FREQUENCY_LIMIT = 0.10
 
 
 class Warned(NamedTuple):
@@ -69,6 +75,15 @@ def of_checkpoint(model_size: str, weights: Checkpoint) -> Iterator[Warned]:
         )
 
 
+def of_resumption(run_id: str, processes: int, iterations: int) -> Iterator[Warned]:
+    """Which part was measured before the run was interrupted."""
+    yield Warned(
+        "resumed",
+        f"processes 1 to {processes} (iterations 1 to {iterations}) are those of run {run_id}, which was interrupted: the "
+        "machine may have changed in between; run it anew where that matters",
+    )
+
+
 def of_transcripts(different: int) -> Iterator[Warned]:
     """Whether every iteration did the same work."""
     if different > 1:
@@ -78,16 +93,38 @@ def of_transcripts(different: int) -> Iterator[Warned]:
         )
 
 
+def of_precision(stop_reason: str, stopping: Mapping[str, Any], wanted: float) -> Iterator[Warned]:
+    """Whether the run came to the precision that it was asked for; `wanted` is this run's share of it."""
+    if stop_reason == "precision_reached":
+        return
+    found = stopping["half_width"]
+    reaches = "there is no interval" if found is None else f"the interval reaches {found:.1%} above the mean"
+    end = "the time budget was used up" if stop_reason == "time_budget" else "no more processes were allowed"
+    yield Warned(
+        "precision_not_reached",
+        f"{reaches} where {wanted:.1%} was wanted: after {stopping['processes_used']} processes {end}; "
+        "quiet the machine, or allow more",
+    )
+
+
 def of_spread(process_means_ms: Sequence[float]) -> Iterator[Warned]:
     """Whether the processes of the run agree."""
     spread = spread_between(process_means_ms)
-    if spread > SPREAD_LIMIT:
+    if spread > SPREAD_LIMIT * _growth_of_range(len(process_means_ms)):
         yield Warned(
             "noisy",
             f"the means of the {len(process_means_ms)} processes lie {spread:.1%} apart, from {min(process_means_ms):.0f} "
             f"to {max(process_means_ms):.0f} ms (mean {fmean(process_means_ms):.0f} ms): other work disturbs the machine; "
             "quiet it and run again",
         )
+
+
+def _growth_of_range(processes: int) -> float:
+    """How much wider the range of so many equally noisy processes is than that of five; Blom's largest of n values."""
+    if processes <= SPREAD_PROCESSES:
+        return 1.0
+    largest = [NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) for count in (processes, SPREAD_PROCESSES)]
+    return largest[0] / largest[1]
 
 
 def of_contention(cpu_ms: float, wall_ms: float, cpu_limit: float | None) -> Iterator[Warned]:
@@ -124,3 +161,73 @@ def of_throttling(
             f"{share:.0%} of the periods were throttled although {threads} thread(s) fit the limit of {cpu_limit:g} CPU: "
             "something else runs in the container; see that the benchmark is alone in it",
         )
+
+
+def of_run_queue(
+    run_queue_seconds: float | None, wall_seconds: float, threads: int, cpu_limit: float | None
+) -> Iterator[Warned]:
+    """Whether threads that should each have a CPU waited for one; more threads than CPUs wait by design."""
+    if run_queue_seconds is None or threads > (cpu_limit or threads):
+        return
+    share = run_queue_seconds / (wall_seconds * threads)
+    if share > RUN_QUEUE_LIMIT:
+        yield Warned(
+            "run_queue_wait",
+            f"the measuring threads could have run and waited for a CPU for {share:.1%} of the time: other work is on their "
+            "CPUs; run it alone, or with a CPU of its own",
+        )
+
+
+def of_other_load(other_cpus: float | None, machine_cpus: int) -> Iterator[Warned]:
+    """Whether others kept the machine busy meanwhile."""
+    if other_cpus is not None and other_cpus / machine_cpus > OTHER_LOAD_LIMIT:
+        yield Warned(
+            "other_load",
+            f"other work kept {other_cpus:.2f} of the machine's {machine_cpus} CPUs busy meanwhile, and shares its caches, "
+            "memory and heat; quiet it and run again",
+        )
+
+
+def of_frequency(mhz_min: float | None, mhz_max: float | None, power_saving: str | None) -> Iterator[Warned]:
+    """Whether the CPU changed its speed, or was told to be slow."""
+    if mhz_min is not None and mhz_max is not None and mhz_min < mhz_max * (1 - FREQUENCY_LIMIT):
+        yield Warned(
+            "frequency_changed",
+            f"the CPU's frequency lay between {mhz_min:.0f} and {mhz_max:.0f} MHz: it heats up, or saves power; cool it, "
+            "plug it in, or fix its frequency",
+        )
+    if power_saving:
+        yield Warned(
+            "power_saving", f"the machine saves power ({power_saving}): it is faster in use; set it to its usual mode"
+        )
+
+
+def of_times(processes_ms: Sequence[Sequence[float]]) -> Iterator[Warned]:
+    """What the times of the iterations, process by process, tell of disturbances."""
+    modes = noise.modes([wall_ms for process in processes_ms for wall_ms in process])
+    if modes:
+        yield Warned(
+            "bimodal",
+            f"the iterations have two speeds, {modes.fast_ms:.0f} ms and for {modes.slow_share:.0%} of them "
+            f"{modes.slow_ms:.0f} ms: efficiency cores, or other work on the sibling of a hyper-thread; keep it on CPUs "
+            "of one kind",
+        )
+    means_ms = [fmean(process) for process in processes_ms]
+    change = noise.drift(means_ms)
+    if change is not None:
+        yield Warned(
+            "drift",
+            f"the last third of the processes is {abs(change):.1%} {_slower(change)} than the first, and it is a trend: the "
+            "machine heats up, or its load changes; let it settle and run again",
+        )
+    change = noise.first_to_last(means_ms)
+    if change is not None:
+        yield Warned(
+            "first_last_differ",
+            f"the last process is {abs(change):.1%} {_slower(change)} than the first, more than those in between explain: "
+            "the machine changed meanwhile; run again",
+        )
+
+
+def _slower(change: float) -> str:
+    return "slower" if change > 0 else "faster"

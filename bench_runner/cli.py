@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench_runner import output
+from bench_runner import output, resume
 from bench_runner.errors import BenchmarkError, ExitCode, missing_package
 from bench_runner.events import EventStream
 from bench_runner.interruption import await_turns, be_undisturbed, interruptible, set_deadline
@@ -28,6 +28,8 @@ from bench_runner.wording import unexpected
 Tell = Callable[..., EventStream]
 # A day and more: what is larger is a slip of the keyboard.
 LARGEST_NUMBER = 1e6
+# What of the deadline is used where a run stops by itself: the rest is for loading, and for a last process that is slow.
+SHARE_OF_DEADLINE = 0.9
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,11 +53,36 @@ def parser() -> Parser:
     split.add_argument(
         "--processes", type=count(1, 1000), default=5, metavar="N", help="fresh processes that share them (5)"
     )
+    split.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="SHARE",
+        help="measure further processes, of iterations / processes each, until the mean is known to ± this share (0.02)",
+    )
+    split.add_argument(
+        "--precision-of",
+        choices=("latency", "ratio"),
+        help="what is to be that precise: this latency, or a ratio of which it is one side (latency)",
+    )
+    split.add_argument(
+        "--max-processes", type=count(3, 1000), metavar="N", help="with --precision: processes at most (40)"
+    )
+    split.add_argument(
+        "--time-budget",
+        type=_positive,
+        metavar="SECONDS",
+        help="with --precision: end by then, and say how precise it is",
+    )
     split.add_argument("--threads", type=count(1, 1024), default=1, metavar="N", help="size of every thread pool (1)")
     split.add_argument(
         "--fallback",
         action="store_true",
         help="decode a window again that came out badly, as a service does: for service times, not for a ratio",
+    )
+    split.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with status 8 where something disturbed the measurement; the result is kept",
     )
     split.add_argument(
         "--take-turns",
@@ -64,6 +91,12 @@ def parser() -> Parser:
     )
     split.add_argument(
         "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
+    )
+    split.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on from the journal of a run that was interrupted: its finished processes are taken",
     )
     add_shared_options(made)
     return made
@@ -118,6 +151,11 @@ def _benchmark(given: list[str], tell: Tell) -> None:
     result = Run(settings, events).execute()
     be_undisturbed()
     output.write(result, options.output, options.history)
+    if options.strict and result["strict_findings"]:
+        raise BenchmarkError(
+            ExitCode.DISTURBED,
+            f"the result was kept, but is not to be trusted: {', '.join(result['strict_findings'])}; see its warnings",
+        )
 
 
 def guarded(arguments: list[str] | None, work: Callable[[list[str], Tell], None]) -> int:
@@ -162,7 +200,30 @@ def _settings(options: argparse.Namespace) -> Settings:
         labels=labels(options),
         fallback=options.fallback,
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
+        **_adaptive_settings(options),
+        earlier=resume.read(options.resume) if options.resume else None,
     )
+
+
+def _adaptive_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What --precision is asked with. The deadline is a time budget too: better a wider interval than no result."""
+    if options.precision is None:
+        for name in ("precision_of", "max_processes", "time_budget"):
+            if getattr(options, name) is not None:
+                raise BenchmarkError(
+                    ExitCode.USAGE,
+                    f"argument --{name.replace('_', '-')}: it goes with --precision; "
+                    "without that the iterations asked for are measured",
+                )
+        return {}
+    return {
+        "precision": options.precision,
+        "precision_of_ratio": options.precision_of == "ratio",
+        "most_processes": options.max_processes or 40,
+        "time_budget_seconds": min(
+            filter(None, (options.time_budget, options.deadline and options.deadline * SHARE_OF_DEADLINE)), default=None
+        ),
+    }
 
 
 def shared_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -205,6 +266,13 @@ def _positive(text: str) -> float:
         value = math.nan
     if not 0 < value <= LARGEST_NUMBER:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _precision(text: str) -> float:
+    value = _positive(text)
+    if not 0.001 <= value <= 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0.001 to 0.5, such as 0.02 for 2 %")
     return value
 
 

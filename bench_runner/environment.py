@@ -69,6 +69,16 @@ class CpuTimes:
     demand_seconds: float | None
 
 
+@dataclass(frozen=True)
+class MachineTimes:
+    """Seconds since the machine, and this process, started; `None` where the kernel keeps none."""
+
+    # Time at work of all CPUs of the machine.
+    busy_seconds: float | None
+    # Time in which threads of this process could run and had no CPU.
+    run_queue_seconds: float | None
+
+
 def architecture() -> str:
     """`x86_64`, `arm64`, or the machine's own word for another."""
     return ARCHITECTURES.get(platform.machine(), platform.machine())
@@ -171,6 +181,57 @@ def cpu_times(root: Path = Path("/")) -> CpuTimes:
     steal = sum(row[7] for row in ticks)
     demand = sum(sum(row) - row[3] - row[4] for row in ticks)
     return CpuTimes(steal / CLOCK_TICKS_PER_SECOND, demand / CLOCK_TICKS_PER_SECOND)
+
+
+def machine_times(root: Path = Path("/")) -> MachineTimes:
+    """How busy the machine was, and how long this process waited for a CPU.
+
+    proc(5), /proc/stat: user nice system idle iowait irq softirq steal; user includes what guests ran. The second number of
+    /proc/<pid>/task/<thread>/schedstat is the time spent on a run queue, in nanoseconds (Documentation/scheduler/sched-stats).
+    """
+    row = next(iter((_read(root / "proc/stat") or "").splitlines()), "").split()
+    busy = None
+    if len(row) > 8 and row[0] == "cpu":
+        ticks = [int(figure) for figure in row[1:9]]
+        busy = (sum(ticks) - ticks[3] - ticks[4] - ticks[7]) / CLOCK_TICKS_PER_SECOND
+    waits = [(_read(path) or "").split() for path in (root / "proc/self/task").glob("*/schedstat")]
+    known = [int(fields[1]) for fields in waits if len(fields) == 3]
+    return MachineTimes(busy, sum(known) / 1e9 if known else None)
+
+
+def matrix_unit(root: Path = Path("/")) -> bool:
+    """Whether there may be a unit that multiplies matrices in single precision: Arm's SME, or what macOS uses by itself."""
+    features = _field(_read(root / "proc/cpuinfo"), "Features") or ""
+    return "sme" in features.split() or (platform.system() == "Darwin" and architecture() == "arm64")
+
+
+def current_mhz(root: Path = Path("/")) -> float | None:
+    """The frequency of the CPU that this process was on last (field 39 of /proc/self/stat), where a driver tells it.
+
+    A virtual machine or a Mac tells none.
+    """
+    # The program's name, in brackets, may hold blanks.
+    fields = (_read(root / "proc/self/stat") or "").rpartition(")")[2].split()
+    if len(fields) < 37:
+        return None
+    khz = _read(root / f"sys/devices/system/cpu/cpu{fields[36]}/cpufreq/scaling_cur_freq")
+    return int(khz) / 1000 if khz and khz.isdigit() else None
+
+
+def power_saving(root: Path = Path("/")) -> str | None:
+    """What keeps the CPUs slow on purpose, in the kernel's words; `None` where nothing is known to.
+
+    The governor `powersave` of intel_pstate and amd-pstate-epp is their usual one and lets the CPU run fast; that of other
+    drivers means the lowest frequency (Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst, amd-pstate.rst).
+    """
+    profile = _read(root / "sys/firmware/acpi/platform_profile")
+    if profile in ("low-power", "quiet"):
+        return f"platform profile {profile}"
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    governor, driver = _read(folder / "scaling_governor"), _read(folder / "scaling_driver")
+    if governor == "powersave" and driver not in ("intel_pstate", "amd-pstate-epp"):
+        return f"governor powersave of {driver}"
+    return None
 
 
 def _from_py_cpuinfo() -> str | None:

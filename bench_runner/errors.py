@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     OUT_OF_MEMORY = 5
     INTERRUPTED = 6
     NOT_WRITABLE = 7
+    DISTURBED = 8
 
 
 class BenchmarkError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 _PUBLISHED = json.loads(Path(__file__).with_name("models.json").read_text())["models"]
 # Name of the model -> SHA-256 of its checkpoint, as published in whisper/__init__.py (20250625), which the tests compare.
@@ -28,4 +29,21 @@ _SIZES = {
 SHAPES: dict[str, tuple[int, int, bool]] = {
     name: (*_SIZES["turbo" if "turbo" in name else name.partition(".")[0].partition("-")[0]], not name.endswith(".en"))
     for name in PUBLISHED_SHA256
+}
+
+
+class Encoder(NamedTuple):
+    """The shape of a model's encoder."""
+
+    width: int
+    layers: int
+    mels: int
+
+
+_ENCODER_LAYERS = {384: 4, 512: 6, 768: 12, 1024: 24, 1280: 32}
+# The third generation hears 128 bands in place of 80.
+_THIRD_GENERATION = {"large-v3.pt", "large-v3-turbo.pt"}
+ENCODERS: dict[str, Encoder] = {
+    name: Encoder(width, _ENCODER_LAYERS[width], 128 if CHECKPOINT_FILE[name] in _THIRD_GENERATION else 80)
+    for name, (width, _decoder_layers, _multilingual) in SHAPES.items()
 }

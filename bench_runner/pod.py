@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with redirect_stdout(printed):
         code = cli.main(arguments)
-    if code == ExitCode.DONE:
+    if code in (ExitCode.DONE, ExitCode.DISTURBED):
         printed.seek(0)
         document = printed.read().strip().encode()
         message = termination_message(document)

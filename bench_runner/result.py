@@ -20,6 +20,21 @@ from bench_runner import SCHEMA_VERSION, summary
 
 SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 COLUMNS = ("wall_ms", "cpu_ms", "mel_ms", "encoder_ms", "decoder_ms")
+# The warnings that --strict makes an error: something disturbed the measurement, or it cannot be true.
+STRICT_CODES = {
+    "noisy",
+    "contended",
+    "steal",
+    "throttled",
+    "run_queue_wait",
+    "other_load",
+    "frequency_changed",
+    "power_saving",
+    "bimodal",
+    "drift",
+    "first_last_differ",
+    "physically_impossible",
+}
 QUOTA_COUNTERS = ("periods", "throttled_periods", "throttled_seconds")
 
 
@@ -32,6 +47,7 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
     known: dict[str, Any] = {}
     processes: dict[int, dict[str, Any]] = {}
     counters: list[dict[str, Any]] = []
+    mhz: list[float | None] = []
     warnings: list[dict[str, str]] = []
     for event in events:
         match event["event"]:
@@ -42,7 +58,8 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
             case "process" if event["phase"] == "measuring":
                 processes[event["process"]] = {
                     "process": event["process"],
-                    "started": _timestamp(event["time"]),
+                    "started": _timestamp(event.get("measured_at", event["time"])),
+                    **({"resumed": True} if event.get("resumed") else {}),
                     "model_load_seconds": event["model_load_seconds"],
                     "warmup_ms": event["warmup_ms"],
                     **{column: [] for column in COLUMNS},
@@ -51,6 +68,7 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
                 for column in COLUMNS:
                     processes[event["process"]][column].append(event[column])
                 counters.append(event["throttling"])
+                mhz.append(event.get("mhz"))
             case "warning":
                 warnings.append({"code": event["code"], "message": event["message"]})
     measured = [process for process in processes.values() if process["wall_ms"]]
@@ -63,7 +81,9 @@ def assemble(events: Iterable[dict[str, Any]], *, partial: bool) -> dict[str, An
         **_figures(measured, known["audio"]["seconds"]),
         "processes": measured,
         "throttling": _throttling(counters, known["isolation"]),
+        "conditions": _conditions(counters, measured, mhz),
         "warnings": warnings,
+        "strict_findings": sorted({warning["code"] for warning in warnings} & STRICT_CODES),
     }
     # For people who look: figures and names first, lists and groups below.
     return dict(sorted(result.items(), key=lambda item: isinstance(item[1], (dict, list))))
@@ -96,10 +116,30 @@ def _throttling(counters: list[dict[str, Any]], isolation: dict[str, Any]) -> di
     return {"applicable": applicable, **quota, "steal_seconds": total(counters, "steal_seconds")}
 
 
+def _conditions(
+    counters: list[dict[str, Any]], processes: list[dict[str, Any]], mhz: list[float | None]
+) -> dict[str, Any]:
+    """What else went on during the timed regions; `None` where the kernel does not say."""
+    wall_seconds, own_seconds = (
+        fsum(fsum(process[name]) for process in processes) / 1000 for name in ("wall_ms", "cpu_ms")
+    )
+    busy_seconds = total(counters, "busy_seconds")
+    known = [value for value in mhz if value is not None]
+    return {
+        "run_queue_seconds": total(counters, "run_queue_seconds"),
+        # The kernel counts in ticks, so that a machine at rest may seem busy for less than this run was.
+        "other_cpus": None if busy_seconds is None else round(max(0.0, busy_seconds - own_seconds) / wall_seconds, 4),
+        "mhz_min": min(known, default=None),
+        "mhz_max": max(known, default=None),
+    }
+
+
 def total(counters: Iterable[dict[str, Any]], name: str) -> float | None:
     """The sum of one counter over the iterations, or `None` where the kernel does not keep it."""
-    values = [iteration[name] for iteration in counters]
-    return None if None in values else round(sum(values), 6)
+    # A journal of an earlier version lacks the counters that came later.
+    values = [iteration.get(name) for iteration in counters]
+    known = [value for value in values if value is not None]
+    return round(sum(known), 6) if len(known) == len(values) else None
 
 
 def schema() -> dict[str, Any]:

@@ -89,11 +89,17 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
         before = _counters(group)
         iteration, transcript = job.run()
         throttling = {name: _difference(value, before[name]) for name, value in _counters(group).items()}
-        answers.send("iteration", iteration=vars(iteration), throttling=throttling, transcript=vars(transcript))
+        answers.send(
+            "iteration",
+            iteration=vars(iteration),
+            throttling=throttling,
+            mhz=environment.current_mhz(),
+            transcript=vars(transcript),
+        )
 
 
 def _counters(group: cgroup.ControlGroup) -> dict[str, float | None]:
-    return {**vars(group.cpu_counters()), **vars(environment.cpu_times())}
+    return {**vars(group.cpu_counters()), **vars(environment.cpu_times()), **vars(environment.machine_times())}
 
 
 def _difference(after: float | None, before: float | None) -> float | None:

@@ -36,6 +36,8 @@ PERCENTILE_MINIMUM = {"p90": 64, "p95": 130, "p99": 662}
 # As between the processes of one run (bench_runner/runner.py): beyond this the nodes differ, not the runs.
 SPREAD_WARNING = 0.06
 MAX_WARNINGS = 100
+# From the one with which all that was asked for was done.
+STOP_REASONS = ("iterations_done", "precision_reached", "most_processes", "time_budget")
 
 
 def combine(run_id: str, results: Sequence[Result]) -> Result:
@@ -56,8 +58,32 @@ def combine(run_id: str, results: Sequence[Result]) -> Result:
         warnings=_warnings(results),
         kubernetes={**_common(results), "pods": [result["kubernetes"] for result in results]},
     )
+    # Each Pod had conditions of its own; what was wrong with them is among the warnings.
+    combined.pop("conditions", None)
+    if "strict_findings" in combined:
+        findings = {code for result in results for code in result["strict_findings"]}
+        combined["strict_findings"] = sorted(findings)
     combined.update(_figures(combined["processes"], results))
+    combined.update(_stopping(results))
     return combined
+
+
+def _stopping(results: Sequence[Result]) -> Result:
+    """Why the run ended: as the Pod says that came least far. Images from before schema 1.1 do not say."""
+    if not all("stopping" in result for result in results):
+        return {}
+    found = [result["stopping"] for result in results]
+    half_widths = [stopping["half_width"] for stopping in found]
+    return {
+        "stop_reason": max((result["stop_reason"] for result in results), key=STOP_REASONS.index),
+        "stopping": {
+            **found[0],
+            "processes_planned": sum(stopping["processes_planned"] for stopping in found),
+            "processes_used": sum(stopping["processes_used"] for stopping in found),
+            # Of the Pod that knows least; several together know more.
+            "half_width": None if None in half_widths else max(half_widths),
+        },
+    }
 
 
 def _renumbered(results: Sequence[Result]) -> t.List[Result]:

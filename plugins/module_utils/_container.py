@@ -81,6 +81,11 @@ class Request:
     audio: t.Optional[str] = None
     fallback: bool = False
     labels: t.Mapping[str, str] = field(default_factory=dict)
+    # 0: exactly the iterations; then the rest of these is not asked for.
+    precision: float = 0
+    precision_of: str = "latency"
+    max_processes: int = 40
+    time_budget_seconds: int = 0
 
     @property
     def nano_cpus(self) -> int:
@@ -89,15 +94,20 @@ class Request:
     @property
     def expected_result(self) -> t.Dict[str, t.Any]:
         """What the result must say for it to be the answer."""
-        return {
+        expected: t.Dict[str, t.Any] = {
             "run_id": self.run_id,
             "target": self.target,
             "model_size": self.model,
             "iterations_requested": self.iterations,
-            "iterations": self.iterations,
             "threads": self.threads,
             "partial": False,
         }
+        return expected if self.precision else {**expected, "iterations": self.iterations}
+
+    @property
+    def iterations_in_words(self) -> str:
+        """How many there will be; with a precision nobody knows."""
+        return "iterations" if self.precision else f"of {self.iterations} iterations"
 
 
 def parse_memory(text: str) -> int:
@@ -147,6 +157,12 @@ def runner_arguments(request: Request, image_id: str) -> t.List[str]:
         "image-id": image_id,
         "progress": "jsonl",
     }
+    if request.precision:
+        values["precision"] = f"{request.precision:g}"
+        values["precision-of"] = request.precision_of
+        values["max-processes"] = request.max_processes
+        if request.time_budget_seconds:
+            values["time-budget"] = request.time_budget_seconds
     if request.cpu_model:
         values["cpu-model"] = request.cpu_model
     if request.audio:

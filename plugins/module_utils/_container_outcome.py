@@ -75,7 +75,7 @@ def timed_out(request: Request, journal: Journal) -> RunError:
 
 
 def how_far(request: Request, journal: Journal) -> str:
-    return f" after {journal.iterations} of {request.iterations} iterations"
+    return f" after {journal.iterations} {request.iterations_in_words}"
 
 
 def one_line(text: object) -> str:

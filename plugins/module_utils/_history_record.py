@@ -28,7 +28,7 @@ except ImportError:
     JSONSCHEMA_IMPORT_ERROR = traceback.format_exc()
 
 # The minor version of the schema beside which this was written. Newer ones add keys, and only they may.
-SCHEMA_MINOR = 0
+SCHEMA_MINOR = 1
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]")
 VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 TIMESTAMP_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ")

@@ -137,7 +137,7 @@ class WatchedPod:
     def how_far(self) -> str:
         if not self.journal.words:
             return ""
-        return f" after {self.journal.iterations} of {self.run.iterations} iterations"
+        return f" after {self.journal.iterations} {self.run.iterations_in_words}"
 
     def delete(self) -> t.Optional[Warned]:
         """Remove it and wait until it is gone; a warning where that cannot be done."""

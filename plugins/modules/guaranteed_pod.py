@@ -92,6 +92,31 @@ options:
     description: Over how many fresh processes the iterations of a Pod are split.
     type: int
     default: 5
+  precision:
+    description:
+      - How well the result must be known, such as V(0.02) for ±2 %. With V(0) exactly O(iterations) are measured.
+      - Otherwise processes of O(iterations) / O(processes) iterations are measured until the interval is that narrow. It is
+        looked at after 5, 8, 12, 18, 27 and 40 processes alone, since looking more often spoils it.
+      - RV(result.stop_reason) tells why the run ended.
+    type: float
+    default: 0
+  precision_of:
+    description:
+      - What O(precision) is meant of, the V(latency) of this run, or a V(ratio) of which it is one side.
+      - Each side of a ratio is measured to O(precision) / √2, so that the two together have it.
+    type: str
+    choices: [latency, ratio]
+    default: latency
+  max_processes:
+    description: With a O(precision), how many processes there may be.
+    type: int
+    default: 40
+  time_budget:
+    description:
+      - With a O(precision), after how many seconds the run ends with the interval that it then has.
+      - V(0) leaves it nine tenths of O(timeout).
+    type: int
+    default: 0
   threads:
     description: Size of every thread pool.
     type: int
@@ -211,6 +236,11 @@ result:
     - Its C(kubernetes) tells Pod, node, kubelet, runtime and how CPUs are given out there.
   returned: success, except in check mode
   type: dict
+  contains:
+    stop_reason:
+      description: Why the run ended, V(iterations_done), V(precision_reached), V(time_budget) or V(most_processes).
+      type: str
+      sample: precision_reached
 result_file:
   description: Where the result was written.
   returned: success, except in check mode
@@ -308,6 +338,10 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "model": {"type": "str", "default": "base"},
     "iterations": {"type": "int", "default": 50},
     "processes": {"type": "int", "default": 5},
+    "precision": {"type": "float", "default": 0},
+    "precision_of": {"type": "str", "choices": ["latency", "ratio"], "default": "latency"},
+    "max_processes": {"type": "int", "default": 40},
+    "time_budget": {"type": "int", "default": 0},
     "threads": {"type": "int", "default": 1},
     "warmup": {"type": "int", "default": 1},
     "cpus": {"type": "int", "default": 1},
@@ -351,6 +385,10 @@ def read_request(options: t.Dict[str, t.Any], namespace: str) -> PodRequest:
         model=options["model"],
         iterations=options["iterations"],
         processes=options["processes"],
+        precision=options["precision"],
+        precision_of=options["precision_of"],
+        max_processes=options["max_processes"],
+        time_budget_seconds=options["time_budget"],
         threads=options["threads"],
         warmup=options["warmup"],
         cpus=options["cpus"],

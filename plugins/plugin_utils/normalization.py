@@ -27,6 +27,9 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics impor
 # A ratio with one of these is printed, but nobody should size a service by it.
 TAINTS = frozenset({"work_differs", "emulated", "not_isolated", "cpu_limit_mismatch", "self_check_failed"})
 
+# What bench_runner says of a result that no CPU could give (bench_runner/physics.py).
+INVALID = "physically_impossible"
+
 
 class NormalizationError(ValueError):
     """Two results of which no ratio is made; the message is one line for the user."""
@@ -67,8 +70,13 @@ class Normalization:
 def normalize(
     reference: Mapping[str, Any], target: Mapping[str, Any], allow_different_work: bool = False
 ) -> Normalization:
-    """The ratio of two results. Different work is refused, or where that is allowed, taints the ratio."""
+    """The ratio of two results. Different work is refused, or where that is allowed, taints the ratio.
+
+    A result that says of itself that it cannot be true is refused in any case.
+    """
     try:
+        for side, result in (("reference", reference), ("target", target)):
+            _refuse_invalid(side, result)
         same_work = compare_work(reference, target)
         if same_work.verdict == "different" and not allow_different_work:
             raise NormalizationError(
@@ -82,6 +90,15 @@ def normalize(
         raise NormalizationError(
             f"this is no result of bench_runner ({error!r}); check it against its schema"
         ) from error
+
+
+def _refuse_invalid(side: str, result: Mapping[str, Any]) -> None:
+    for warning in result["warnings"]:
+        if warning["code"] == INVALID:
+            raise NormalizationError(
+                f"no ratio is made of a result that cannot be true: {side} {result['target']}, run {result['run_id']}: "
+                f"{warning['message']}"
+            )
 
 
 def is_same_machine(reference: Mapping[str, Any], target: Mapping[str, Any]) -> bool:

@@ -66,7 +66,7 @@ def test_standard_output_is_one_line_that_the_schema_accepts(measured: Ended) ->
 
 def test_the_result_says_what_was_asked(result: dict[str, Any]) -> None:
     asked = {
-        "schema_version": "1.0",
+        "schema_version": "1.1",
         "run_id": "a-run-in-the-image",
         "partial": False,
         "target": "here",

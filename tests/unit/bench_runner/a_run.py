@@ -15,6 +15,8 @@ COUNTERS = {
     "throttled_seconds": 0.01,
     "steal_seconds": 0.02,
     "demand_seconds": 4.0,
+    "busy_seconds": 4.1,
+    "run_queue_seconds": 0.005,
 }
 KNOWN: dict[str, Any] = {
     "run_id": RUN_ID,
@@ -88,6 +90,7 @@ def iteration(process: int, number: int, wall_ms: float) -> dict[str, Any]:
         cpu_ms=wall_ms - 5,
         **phases,
         throttling=dict(COUNTERS),
+        mhz=3000.0 + number,
         mean_ms=wall_ms,
         eta_seconds=1.0,
     )

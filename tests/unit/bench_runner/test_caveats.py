@@ -103,3 +103,60 @@ def test_a_checkpoint_that_nobody_vouches_for() -> None:
     weights = Checkpoint(Path("/mine.pt"), "ab" * 32, 1, is_verified=False)
     (warned,) = caveats.of_checkpoint("base", weights)
     assert "--checkpoint-sha256" in warned.message
+
+
+def test_a_precision_that_was_not_reached() -> None:
+    stopping = {"half_width": 0.034, "processes_used": 12}
+    assert not list(caveats.of_precision("precision_reached", stopping, 0.02))
+    (warned,) = caveats.of_precision("time_budget", stopping, 0.02)
+    assert warned.code == "precision_not_reached"
+    assert "reaches 3.4% above the mean where 2.0% was wanted: after 12 processes the time budget" in warned.message
+    (warned,) = caveats.of_precision("most_processes", {**stopping, "half_width": None}, 0.02)
+    assert "there is no interval" in warned.message
+
+
+def test_more_processes_lie_further_apart_by_chance() -> None:
+    apart = [1000.0, 1070.0]
+    assert codes(caveats.of_spread([*apart, *[1035.0] * 3])) == ["noisy"]
+    assert codes(caveats.of_spread([*apart, *[1035.0] * 38])) == []
+    assert codes(caveats.of_spread([1000.0, 1100.0, *[1035.0] * 38])) == ["noisy"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "threads", "limit", "warned"),
+    [
+        (1.9, 1, 1.0, False),
+        (2.1, 1, 1.0, True),
+        (3.9, 2, 2.0, False),
+        (90.0, 2, 1.0, False),
+        (2.1, 1, None, True),
+        (None, 1, 1.0, False),
+    ],
+)
+def test_waiting_for_a_cpu(seconds: float | None, threads: int, limit: float | None, warned: bool) -> None:
+    assert codes(caveats.of_run_queue(seconds, 100.0, threads, limit)) == ["run_queue_wait"] * warned
+
+
+@pytest.mark.parametrize(("cpus", "warned"), [(0.79, False), (0.81, True), (None, False)])
+def test_the_load_of_others_counts_by_the_size_of_the_machine(cpus: float | None, warned: bool) -> None:
+    found = list(caveats.of_other_load(cpus, 8))
+    assert codes(found) == ["other_load"] * warned
+    assert not warned or "0.81 of the machine's 8 CPUs" in found[0].message
+
+
+def test_the_speed_of_the_cpu() -> None:
+    assert not list(caveats.of_frequency(None, None, None))
+    assert not list(caveats.of_frequency(3100, 3400, None))
+    assert codes(caveats.of_frequency(3000, 3400, None)) == ["frequency_changed"]
+    assert codes(caveats.of_frequency(None, None, "platform profile quiet")) == ["power_saving"]
+
+
+def test_what_the_times_tell() -> None:
+    assert not list(caveats.of_times([[1000.0, 1010], [1005, 1002], [1003, 1004]]))
+    assert codes(caveats.of_times([[1000.0], [1010], [1020], [1030], [1040]])) == ["drift"]
+    (warned,) = caveats.of_times([[1000.0, 1400], [1000, 1400], [1000, 1400]])
+    assert warned.code == "bimodal"
+    assert "two speeds, 1000 ms and for 50% of them 1400 ms" in warned.message
+    (warned,) = caveats.of_times([[1000.0], [1001], [1000], [999], [950]])
+    assert warned.code == "first_last_differ"
+    assert "5.0% faster" in warned.message

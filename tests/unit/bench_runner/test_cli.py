@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from bench_runner import cli
+
 CHECKOUT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "bench_runner"]
 
@@ -70,6 +72,12 @@ def refused(exit_code: int, *arguments: object, **options: Any) -> str:
         (["--cpu-model", "\x1b[2J"], "--cpu-model"),
         (["--checkpoint-sha256", "abc"], "is not 64 hexadecimal digits"),
         (["--progress", "xml"], "invalid choice"),
+        (["--precision", "2"], "'2' is not a share from 0.001 to 0.5"),
+        (["--precision", "2%"], "'2%' is not a number above 0"),
+        (["--precision", "0.02", "--max-processes", "2"], "'2' is not a whole number from 3"),
+        (["--precision", "0.02", "--precision-of", "luck"], "invalid choice"),
+        (["--time-budget", "60"], "argument --time-budget: it goes with --precision"),
+        (["--max-processes", "9"], "argument --max-processes: it goes with --precision"),
         (["--iter", "5"], "unrecognized arguments"),
         (["surplus"], "unrecognized arguments: surplus"),
     ],
@@ -86,6 +94,17 @@ def test_bad_usage_as_an_event() -> None:
     for form in (["--progress", "jsonl"], ["--progress=jsonl"]):
         (event,) = map(json.loads, run("--iterations", "0", *form).stderr.splitlines())
         assert (event["event"], event["code"], event["kind"], event["run_id"]) == ("error", 2, "usage", "")
+
+
+def test_the_deadline_is_a_time_budget_where_a_run_stops_by_itself() -> None:
+    def budget(*arguments: str) -> float | None:
+        return cli._settings(cli.parser().parse_args([*arguments])).time_budget_seconds
+
+    assert budget("--precision=0.02") is None
+    assert budget("--precision=0.02", "--time-budget=60") == 60
+    assert budget("--precision=0.02", "--deadline=100") == 90
+    assert budget("--precision=0.02", "--time-budget=60", "--deadline=50") == 45
+    assert budget("--deadline=50") is None
 
 
 def test_help_is_no_error() -> None:

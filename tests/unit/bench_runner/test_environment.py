@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench_runner import cgroup, environment
-from bench_runner.environment import CpuTimes, Isolation
+from bench_runner.environment import CpuTimes, Isolation, MachineTimes
 from tests.unit.bench_runner.test_cgroup import plant, version_2
 
 OVERLAY = "overlay / overlay rw,relatime 0 0"
@@ -165,3 +165,61 @@ def test_cpu_times_of_the_allowed_cpus_alone(tmp_path: Path) -> None:
 
 def test_cpu_times_unknown(tmp_path: Path) -> None:
     assert environment.cpu_times(tmp_path) == CpuTimes(None, None)
+
+
+def test_how_busy_the_machine_is_and_how_long_this_process_waited(tmp_path: Path) -> None:
+    root = plant(
+        tmp_path,
+        {
+            "proc/stat": "cpu  10 20 30 4000 50 1 2 7 5 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n",
+            "proc/self/task/7/schedstat": "1000 1500000000 3",
+            "proc/self/task/8/schedstat": "1000 500000000 3",
+        },
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert environment.machine_times(root) == MachineTimes(63 / ticks, 2.0)
+    assert environment.machine_times(tmp_path / "nothing") == MachineTimes(None, None)
+
+
+def test_the_frequency_is_that_of_the_cpu_that_was_used(tmp_path: Path) -> None:
+    fields = " ".join(["S", *["0"] * 35, "3", "0"])
+    root = plant(
+        tmp_path,
+        {
+            "proc/self/stat": f"123 (a name) with ) {fields}",
+            "sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq": "3400000",
+        },
+    )
+    assert environment.current_mhz(root) == 3400
+    assert environment.current_mhz(plant(tmp_path / "virtual", {"proc/self/stat": f"1 (python) {fields}"})) is None
+    assert environment.current_mhz(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, None),
+        ({"sys/firmware/acpi/platform_profile": "balanced"}, None),
+        ({"sys/firmware/acpi/platform_profile": "low-power"}, "platform profile low-power"),
+        ({"scaling_governor": "powersave", "scaling_driver": "intel_pstate"}, None),
+        ({"scaling_governor": "powersave", "scaling_driver": "acpi-cpufreq"}, "governor powersave of acpi-cpufreq"),
+        ({"scaling_governor": "performance", "scaling_driver": "acpi-cpufreq"}, None),
+    ],
+)
+def test_what_keeps_the_cpu_slow(tmp_path: Path, files: dict[str, str], words: str | None) -> None:
+    folder = "sys/devices/system/cpu/cpu0/cpufreq/"
+    root = plant(tmp_path, {name if "/" in name else folder + name: text for name, text in files.items()})
+    assert environment.power_saving(root) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "has_one"),
+    [
+        ("Features\t: fp asimd sme sve2", True),
+        ("Features\t: fp asimd sve2 smesomething", False),
+        ("flags\t: amx_tile", False),
+    ],
+)
+def test_a_matrix_unit(tmp_path: Path, text: str, has_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    assert environment.matrix_unit(plant(tmp_path, {"proc/cpuinfo": text})) is has_one

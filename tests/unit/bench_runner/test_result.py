@@ -11,8 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bench_runner import result
-from tests.unit.bench_runner.a_run import small_run
+from bench_runner.stopping import AdaptivePlan
+from tests.unit.bench_runner.a_run import event, small_run
 from tests.unit.factories import mac_m4, xeon_pool
+
+# A reader of 1.1 accepts a result of 1.0, so these are not required.
+SINCE_1_1 = {"conditions", "strict_findings"}
 
 
 def assembled(**changes: Any) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(result.schema())
 
 
-@pytest.mark.parametrize("key", sorted(result.assemble(small_run(), partial=False)))
+@pytest.mark.parametrize("key", sorted(result.assemble(small_run(), partial=False).keys() - SINCE_1_1))
 def test_the_schema_misses_every_key(key: str) -> None:
     made = assembled()
     del made[key]
@@ -118,6 +122,40 @@ def test_the_schema_refuses(path: tuple[str | int, ...], value: Any) -> None:
         place = place[step]
     place[last] = value
     assert result.problems(made)
+
+
+def test_why_a_run_ended_is_part_of_the_result() -> None:
+    events = small_run()
+    stopping = AdaptivePlan(2, 0.02, True, 40, 60.0).record([2050.0, 2250.0])
+    events.insert(-1, event("facts", facts={"stop_reason": "time_budget", "stopping": stopping}))
+    made = result.assemble(events, partial=False)
+    assert result.problems(made) == []
+    assert result.problems({**made, "stop_reason": "boredom"})
+    assert result.problems({**made, "stopping": {**stopping, "processes_used": 0}})
+
+
+def test_what_else_went_on() -> None:
+    made = assembled()
+    others = (4 * 4.1 - 8.58) / 8.6
+    assert made["conditions"] == {
+        "run_queue_seconds": 0.02,
+        "other_cpus": pytest.approx(others, abs=1e-4),
+        "mhz_min": 3001.0,
+        "mhz_max": 3004.0,
+    }
+    assert made["strict_findings"] == ["steal"]
+    assert result.problems({**made, "strict_findings": ["Not A Code"]})
+
+
+def test_a_journal_of_an_earlier_version_tells_less() -> None:
+    events = small_run()
+    for told in events:
+        told.pop("mhz", None)
+        if "throttling" in told:
+            del told["throttling"]["busy_seconds"], told["throttling"]["run_queue_seconds"]
+    made = result.assemble(events, partial=True)
+    assert set(made["conditions"].values()) == {None}
+    assert result.problems(made) == []
 
 
 def test_a_newer_minor_version_may_have_more_keys() -> None:

@@ -120,3 +120,19 @@ def test_nodes_of_different_speed_are_told() -> None:
 def test_other_work_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ResultError, match=f"differ in their {words}"):
         combine("the-run-0001", [of_a_pod(1, [[1000.0]]), of_a_pod(2, [[1000.0]], **changes)])
+
+
+def test_several_pods_end_as_the_one_that_came_least_far() -> None:
+    stopping = {
+        "processes_planned": 40, "processes_used": 8, "precision": 0.02, "precision_of": "ratio", "half_width": 0.01,
+        "time_budget_seconds": None,
+    }  # fmt: skip
+    enough = of_a_pod(1, [[1000.0]] * 8, stop_reason="precision_reached", stopping=stopping)
+    late = of_a_pod(
+        2, [[1000.0]] * 5, stop_reason="time_budget", stopping={**stopping, "processes_used": 5, "half_width": 0.04}
+    )
+    combined = combine("the-run-0001", [enough, late])
+    SCHEMA.validate(combined)
+    assert combined["stop_reason"] == "time_budget"
+    assert combined["stopping"] == {**stopping, "processes_planned": 80, "processes_used": 13, "half_width": 0.04}
+    assert combine("the-run-0001", [of_a_pod(1, [[1000.0]]), of_a_pod(2, [[1000.0]])]).get("stopping") is None

@@ -135,3 +135,18 @@ def test_a_record_that_says_otherwise_stops_the_run(changes: dict[str, Any]) -> 
 
 def test_swap_that_cannot_be_limited_is_warned_of() -> None:
     assert [warning["code"] for warning in check_record(REQUEST, a_record(MemorySwap=-1), None)] == ["swap_not_limited"]
+
+
+def test_a_precision_is_asked_for_with_all_that_belongs_to_it() -> None:
+    request = replace(REQUEST, precision=0.02, precision_of="ratio", time_budget_seconds=600)
+    asked = runner_arguments(request, "sha256:1")
+    for argument in ("--precision=0.02", "--precision-of=ratio", "--max-processes=40", "--time-budget=600"):
+        assert argument in asked
+    assert "--time-budget=0" not in runner_arguments(replace(REQUEST, precision=0.02), "sha256:1")
+    assert not [argument for argument in runner_arguments(REQUEST, "sha256:1") if "precision" in argument]
+
+
+def test_with_a_precision_nobody_knows_how_many_iterations_there_will_be() -> None:
+    assert REQUEST.expected_result["iterations"] == REQUEST.iterations
+    assert "iterations" not in replace(REQUEST, precision=0.02).expected_result
+    assert replace(REQUEST, precision=0.02).iterations_in_words == "iterations"

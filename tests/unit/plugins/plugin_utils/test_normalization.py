@@ -177,3 +177,18 @@ def test_what_is_no_result_is_refused(missing: str) -> None:
     with pytest.raises(NormalizationError, match="no result of bench_runner") as caught:
         normalize(mac_m4(), target)
     assert missing in str(caught.value)
+
+
+@pytest.mark.parametrize("side", ["reference", "target"])
+def test_no_ratio_is_made_of_what_cannot_be_true(side: str) -> None:
+    impossible = [{"code": "physically_impossible", "message": "the encoder took 1.0 ms"}]
+    results = {"reference": mac_m4(), "target": xeon_pool()}
+    results[side]["warnings"] = impossible
+    with pytest.raises(NormalizationError, match=f"cannot be true: {side} .* the encoder took 1.0 ms"):
+        normalize(**results, allow_different_work=True)
+
+
+@pytest.mark.parametrize("code", ["bimodal", "drift", "first_last_differ", "other_load", "precision_not_reached"])
+def test_what_disturbed_a_run_is_carried_into_the_ratio(code: str) -> None:
+    made = normalize(mac_m4(warnings=[{"code": code, "message": "by 5 %"}]), xeon_pool())
+    assert messages(made, code) == ["reference mac_m4: by 5 %"]

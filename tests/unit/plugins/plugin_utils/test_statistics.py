@@ -205,3 +205,13 @@ def test_a_process_that_was_killed_while_it_warmed_up_does_not_count() -> None:
 def test_what_is_no_result_is_refused(result: dict[str, object]) -> None:
     with pytest.raises(StatisticsError, match="no result of bench_runner"):
         Sample.of_result(result)
+
+
+def test_a_run_that_looked_for_its_end_has_an_interval_of_99_percent() -> None:
+    result = mac_m4(stopping={"precision": 0.02})
+    looked, other = Sample.of_result(result), Sample.of_result(xeon_pool(stopping={"precision": None}))
+    assert (looked.looked, other.looked) == (True, False)
+    plain = Sample(looked.processes)
+    assert bounds(estimate_mean(looked)) == pytest.approx(bounds(estimate_mean(plain, 0.99)))
+    assert bounds(estimate_ratio(other, looked)) == pytest.approx(bounds(estimate_ratio(other, plain, 0.99)))
+    assert estimate_mean(looked).confidence == 0.95
