@@ -15,7 +15,14 @@ import pytest
 NO_SKIPS = "RIGHTSIZE_NO_SKIPS"
 INTEGRATION = Path(__file__).parent / "integration"
 # Their tests take the engine's turn, so they would wait for each other.
-TURN_TAKING = ("test_isolated_container", "test_make", "test_progress_over_ssh", "test_runner_image", "test_stress")
+TURN_TAKING = (
+    "test_isolated_container",
+    "test_make",
+    "test_progress_over_ssh",
+    "test_runner_image",
+    "test_stress",
+    "test_verify_sizing",
+)
 
 
 # Before pytest-xdist's own, which reads the groups.

@@ -13,12 +13,12 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import (
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import verify
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification_plan import (
     Asked,
     VerificationError,
     newest_usable,
     plan_test,
-    verify,
 )
 
 

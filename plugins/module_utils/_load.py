@@ -21,7 +21,8 @@ from ._container import RunError, format_memory
 MOST_REQUESTS = 10_000
 # With fewer, not even a median says anything.
 FEWEST_REQUESTS = 10
-MOST_WORKERS = 1024
+# A slip of the keyboard; how many are started the machine decides.
+MOST_WORKERS = 1_000_000
 DISPATCHES = ("random", "pooled")
 
 
@@ -93,15 +94,14 @@ def fitting_crew(
 ) -> Crew:
     """The planned workers, or as many of them as the machine has CPUs and memory for; one at least.
 
-    One CPU is left for the engine and for what sends the requests, unless it is the only one.
+    One CPU is left for the engine and for what sends the requests, unless it is the only one, or the user says how many
+    workers to start.
     """
-    free = max(1, cpus - 1)
-    room = {
-        f"{cpus} CPUs, of which one is left free": int(free / cpus_per_worker),
-        f"{format_memory(memory_bytes)} of memory": memory_bytes // memory_per_worker_bytes,
-    }
-    if plan.max_workers is not None:
-        room["max_workers"] = plan.max_workers
+    if plan.max_workers is None:
+        room = {f"{cpus} CPUs, of which one is left free": int(max(1, cpus - 1) / cpus_per_worker)}
+    else:
+        room = {"max_workers": plan.max_workers, f"{cpus} CPUs": int(cpus / cpus_per_worker)}
+    room[f"{format_memory(memory_bytes)} of memory"] = memory_bytes // memory_per_worker_bytes
     reason = min(room, key=lambda name: room[name])
     if plan.workers <= max(1, room[reason]):
         return Crew(plan.workers, None)

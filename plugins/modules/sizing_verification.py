@@ -53,7 +53,9 @@ options:
     type: float
     required: true
   max_workers:
-    description: Start no more than so many. By default as many as the engine has CPUs, less one, which is left for the engine and for this module.
+    description:
+      - Start no more than so many, and no more than the engine has CPUs.
+      - By default one CPU is left for the engine and for what sends the requests, so with 4 CPUs there are 3 workers at most.
     type: int
   dispatch:
     description:

@@ -14,12 +14,14 @@ but tests: the simulated queue is observed as often as needed, each time for as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import Dispatch
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ServiceTimes
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.simulation import simulate
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.simulation import WARM_UP_SHARE, simulate
 
 # Percentile -> fewest requests for it. From p90 on those of bench_runner.summary (MLPerf's early-stopping rule).
 REQUESTS_NEEDED = {0.50: 20, 0.90: 64, 0.95: 130, 0.99: 662}
@@ -59,7 +61,7 @@ def measured_percentile(times_seconds: Sequence[float], percentile: float) -> Me
     ordered = sorted(times_seconds)
     count = len(ordered)
     low, high = order_statistics(count, percentile)
-    return Measured(ordered[math.ceil(percentile * count) - 1], ordered[low - 1], ordered[high - 1])
+    return Measured(_percentile(ordered, percentile), ordered[low - 1], ordered[high - 1])
 
 
 def order_statistics(count: int, percentile: float, confidence: float = CONFIDENCE) -> tuple[int, int]:
@@ -90,20 +92,61 @@ def chance_ranges(
 
     All of them hold at once in 95 of 100 tests, or more: each leaves out its part of the rest (Bonferroni).
     """
+
+    def test(number: int) -> Sequence[float]:
+        return simulate(
+            arrival_rate_rps, service_times, workers, dispatch=dispatch, requests=requests, seed=seed + number
+        ).responses_seconds
+
+    return _ranges(percentiles, test, requests)
+
+
+def replay_ranges(
+    percentiles: Iterable[float],
+    arrivals: Sequence[tuple[float, int]],
+    service_times: ServiceTimes,
+    workers: int,
+    *,
+    dispatch: Dispatch,
+    seed: int,
+) -> dict[float, Range]:
+    """The same for just these arrivals, each with its second and its worker: chance has the service times alone."""
+    cumulated = list(accumulate(service_times.shares))
+    warm_up = round(len(arrivals) * WARM_UP_SHARE)
+
+    def test(number: int) -> Sequence[float]:
+        dice = random.Random(seed + number)
+        services = dice.choices(service_times.samples_seconds, cum_weights=cumulated, k=len(arrivals))
+        free_at = [0.0] * workers
+        responses: list[float] = []
+        for (seconds, asked), service in zip(arrivals, services, strict=True):
+            worker = free_at.index(min(free_at)) if dispatch == "pooled" else asked
+            free_at[worker] = max(seconds, free_at[worker]) + service
+            responses.append(free_at[worker] - seconds)
+        return sorted(responses[warm_up:])
+
+    return _ranges(percentiles, test, len(arrivals))
+
+
+def _ranges(percentiles: Iterable[float], test: Callable[[int], Sequence[float]], requests: int) -> dict[float, Range]:
+    """The ranges of many tests, each of which gives its times in ascending order."""
     wanted = tuple(percentiles)
     if not wanted:
         return {}
     tests = max(FEWEST_TESTS, min(MOST_TESTS, SIMULATED_REQUESTS // requests))
     found: dict[float, list[float]] = {percentile: [] for percentile in wanted}
     for number in range(tests):
-        test = simulate(
-            arrival_rate_rps, service_times, workers, dispatch=dispatch, requests=requests, seed=seed + number
-        )
+        times = test(number)
         for percentile in wanted:
-            found[percentile].append(test.percentile_seconds(percentile))
+            found[percentile].append(_percentile(times, percentile))
     left_out = int(tests * (1 - CONFIDENCE) / len(wanted) / 2)
     ordered = {percentile: sorted(values) for percentile, values in found.items()}
     return {percentile: Range(values[left_out], values[-1 - left_out]) for percentile, values in ordered.items()}
+
+
+def _percentile(ordered: Sequence[float], percentile: float) -> float:
+    """The smallest time that at least this share of them does not exceed."""
+    return ordered[math.ceil(percentile * len(ordered)) - 1]
 
 
 def _binomial_cdf(count: int, share: float) -> Iterator[float]:

@@ -2,21 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether workers answer as fast as their sizing predicts: what to send them, and what came of it.
+"""Whether workers answer as fast as their sizing predicts: what came of a test.
 
 A run's iterations are service times, from which queueing.py predicts latency percentiles. A test sends requests to
 workers on the same target (module sizing_verification). It is held against two predictions: one from the run, and one
-from the service times of the test itself. Where only the second holds, the machine was not what it was in the run; where
-neither does, the formula does not describe what happens there.
+from the service times of the test itself. Where only the second holds, the machine was not what it was in the run. Where
+neither does, but the queues did with these very arrivals what they should, the arrivals were unusual, as they are now and
+then; else the formula does not describe what happens there.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load_percentiles import (
@@ -25,59 +25,20 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.load_percentiles
     Range,
     chance_ranges,
     measured_percentile,
+    replay_ranges,
     supported,
 )
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
-    Dispatch,
-    carried_erlangs,
-    check_arrivals,
-    response_time,
-    smallest_workers,
-)
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import (
-    QueueingError,
-    ServiceTimes,
-    positive,
-    proportion,
-)
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load_test import LoadTest
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import response_time
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import QueueingError, ServiceTimes
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.simulation import WARM_UP_SHARE
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
-    Caveat,
-    Sample,
-    StatisticsError,
-    estimate_mean,
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification_plan import (
+    VerificationError,
+    service_times,
 )
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
 
-Conclusion = Literal["confirmed", "service_times_changed", "not_confirmed", "undecided"]
-
-
-class VerificationError(ValueError):
-    """A sizing that cannot be tested, or a test of which nothing can be said; the message is one line for the user."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a user wants tested; without `workers` those that the run recommends, without `utilisation` what comes of it."""
-
-    target_rps: float
-    workers: int | None
-    utilisation: float | None
-    utilisation_ceiling: float
-    dispatch: Dispatch
-    threads: int
-    cpus: float
-
-
-@dataclass(frozen=True)
-class PlannedTest:
-    """What to send: the rate is for all workers together."""
-
-    run_id: str
-    workers: int
-    rate_rps: float
-    utilisation: float
-    service_seconds: float
-    same_work: Mapping[str, str]
+Conclusion = Literal["confirmed", "service_times_changed", "unusual_arrivals", "not_confirmed", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +59,19 @@ class Row:
     measured: Measured | None
     from_run: Forecast
     from_test: Forecast | None
+    # Where it lies by chance with the arrivals and the service times of the test, of which only the order is drawn again.
+    replayed: Range | None
+
+    @property
+    def is_replayed(self) -> bool:
+        return self.measured is None or (self.replayed is not None and self.replayed.holds(self.measured.seconds))
+
+
+class Busy(NamedTuple):
+    """The share of its time that a worker was to be busy, and that it was."""
+
+    planned: float
+    measured: float
 
 
 @dataclass(frozen=True)
@@ -129,93 +103,48 @@ class Verification:
     table: tuple[str, ...]
 
 
-def newest_usable(results: Iterable[Mapping[str, Any]], threads: int, cpus: float) -> Mapping[str, Any] | None:
-    """The first of the results, newest first, whose iterations are service times of such workers."""
-    return next((result for result in results if _unusable(result, threads, cpus) is None), None)
-
-
-def plan_test(result: Mapping[str, Any], asked: Asked) -> PlannedTest:
-    """How many workers, and at which rate, from the run that predicts."""
-    reason = _unusable(result, asked.threads, asked.cpus)
-    if reason is not None:
-        raise VerificationError(f"run {one_line(result.get('run_id'))} cannot predict this: {reason}")
-    sample, times = _service_times(result)
-    try:
-        check_arrivals(asked.target_rps, 1.0, asked.dispatch)
-        workers = asked.workers
-        if workers is None:
-            # Sized as the report sizes: by the upper end of the interval, where there is one.
-            upper = estimate_mean(sample).high
-            derate = 1.0 if upper is None else upper / sample.mean
-            workers = smallest_workers(
-                asked.target_rps,
-                times,
-                utilisation_ceiling=asked.utilisation_ceiling,
-                dispatch=asked.dispatch,
-                derate=derate,
-            ).workers
-        positive("the number of workers", workers)
-        rate_rps = asked.target_rps
-        if asked.utilisation is not None:
-            rate_rps = proportion("the utilisation", asked.utilisation) * workers / times.mean_seconds
-        utilisation = carried_erlangs(rate_rps, times, workers) / workers
-    except QueueingError as error:
-        raise VerificationError(str(error)) from error
-    return PlannedTest(
-        run_id=result["run_id"],
-        workers=workers,
-        rate_rps=rate_rps,
-        utilisation=utilisation,
-        service_seconds=times.mean_seconds,
-        same_work={
-            "audio_sha256": (result.get("audio") or {}).get("sha256") or "",
-            "checkpoint_sha256": (result.get("checkpoint") or {}).get("sha256") or "",
-        },
-    )
-
-
-def verify(result: Mapping[str, Any], test: Mapping[str, Any]) -> Verification:
+def verify(result: Mapping[str, Any], tested: Mapping[str, Any]) -> Verification:
     """Hold the test of the module sizing_verification against what the result predicts."""
-    _unused, times = _service_times(result)
+    _unused, times = service_times(result)
+    test = LoadTest.read(tested)
     try:
         return _verify(result, times, test)
     except QueueingError as error:
         raise VerificationError(str(error)) from error
-    except (KeyError, TypeError) as error:
-        raise VerificationError(f"this is no test of the module sizing_verification ({error!r})") from error
 
 
-def _verify(result: Mapping[str, Any], times: ServiceTimes, test: Mapping[str, Any]) -> Verification:
-    requests = sorted(test["requests"], key=lambda request: request["arrival_seconds"])
-    if not requests:
-        raise VerificationError("this is no test of the module sizing_verification: it has no requests")
+def _verify(result: Mapping[str, Any], times: ServiceTimes, test: LoadTest) -> Verification:
+    requests = test.requests
     counted = requests[round(len(requests) * WARM_UP_SHARE) :]
-    responses = [request["finish_seconds"] - request["arrival_seconds"] for request in counted]
-    occupied = [request["finish_seconds"] - request["start_seconds"] for request in requests]
-    observed = ServiceTimes.of(occupied)
-    rows = _rows(responses, times, observed, test)
-    conclusion, message = _conclude(rows, times.mean_seconds, observed.mean_seconds, result["run_id"])
-    span_seconds = max(request["finish_seconds"] for request in requests)
+    observed = ServiceTimes.of(request.occupied_seconds for request in requests)
+    rows = _rows([request.response_seconds for request in counted], times, observed, test)
+    span_seconds = max(request.finish_seconds for request in requests)
+    busy = Busy(
+        planned=test.rate_rps * times.mean_seconds / test.workers,
+        measured=observed.mean_seconds * len(requests) / (span_seconds * test.workers),
+    )
+    run_id = str(result.get("run_id"))
+    conclusion, message = _conclude(rows, times.mean_seconds, observed.mean_seconds, busy, run_id)
     return Verification(
-        target=test["target"],
-        model_size=test["model_size"],
-        test_id=test["run_id"],
-        run_id=result["run_id"],
+        target=test.target,
+        model_size=test.model_size,
+        test_id=test.test_id,
+        run_id=run_id,
         conclusion=conclusion,
         message=message,
-        dispatch=test["dispatch"],
-        seed=test["seed"],
-        workers=test["workers"],
-        workers_planned=test["workers_planned"],
-        rate_rps=test["rate_rps"],
-        rate_planned_rps=test["rate_planned_rps"],
-        utilisation_planned=test["rate_rps"] * times.mean_seconds / test["workers"],
-        utilisation_measured=math.fsum(occupied) / (span_seconds * test["workers"]),
+        dispatch=test.dispatch,
+        seed=test.seed,
+        workers=test.workers,
+        workers_planned=test.workers_planned,
+        rate_rps=test.rate_rps,
+        rate_planned_rps=test.rate_planned_rps,
+        utilisation_planned=busy.planned,
+        utilisation_measured=busy.measured,
         requests=len(requests),
         requests_counted=len(counted),
         service_seconds_run=times.mean_seconds,
         service_seconds_test=observed.mean_seconds,
-        overhead_seconds=observed.mean_seconds - statistics.fmean(one["service_ms"] for one in requests) / 1000,
+        overhead_seconds=observed.mean_seconds - statistics.fmean(request.service_seconds for request in requests),
         rows=rows,
         notes=tuple(_notes(test)),
         warnings=tuple(_warnings(result, test)),
@@ -223,28 +152,11 @@ def _verify(result: Mapping[str, Any], times: ServiceTimes, test: Mapping[str, A
     )
 
 
-def _unusable(result: Mapping[str, Any], threads: int, cpus: float) -> str | None:
-    """Why the iterations of a result are no service times of such workers."""
-    if result.get("partial") is not False:
-        return "it was cut short"
-    if result.get("threads") != threads:
-        return f"it had {one_line(result.get('threads'))} threads, and the workers have {threads}"
-    limit = result.get("cpu_limit")
-    if not isinstance(limit, int | float) or not math.isclose(limit, cpus, rel_tol=1e-6):
-        return f"it had a CPU limit of {one_line(limit)}, and the workers have {cpus:g}"
-    return None
-
-
-def _service_times(result: Mapping[str, Any]) -> tuple[Sample, ServiceTimes]:
-    try:
-        sample = Sample.of_result(result)
-        return sample, ServiceTimes.of(wall_ms / 1000 for wall_ms in sample.iterations)
-    except (StatisticsError, QueueingError) as error:
-        raise VerificationError(str(error)) from error
-
-
 def _rows(
-    responses: list[float], times: ServiceTimes, observed: ServiceTimes, test: Mapping[str, Any]
+    responses: list[float],
+    times: ServiceTimes,
+    observed: ServiceTimes,
+    test: LoadTest,
 ) -> tuple[Row, ...]:
     measured = {percentile: measured_percentile(responses, percentile) for percentile in supported(len(responses))}
     from_run = _forecasts(times, measured, test)
@@ -253,6 +165,8 @@ def _rows(
     except QueueingError:
         # Served so slowly that the queues grow without end: there is nothing to predict.
         from_test = {}
+    arrivals = [(request.arrival_seconds, request.worker) for request in test.requests]
+    replayed = replay_ranges(measured, arrivals, observed, test.workers, dispatch=test.dispatch, seed=test.seed)
     return tuple(
         Row(
             name=f"p{100 * percentile:g}",
@@ -260,18 +174,17 @@ def _rows(
             measured=measured.get(percentile),
             from_run=from_run[percentile],
             from_test=from_test.get(percentile),
+            replayed=replayed.get(percentile),
         )
         for percentile, needed in REQUESTS_NEEDED.items()
     )
 
 
-def _forecasts(
-    times: ServiceTimes, measured: Mapping[float, Measured], test: Mapping[str, Any]
-) -> dict[float, Forecast]:
-    rate_rps, workers, dispatch = test["rate_rps"], test["workers"], test["dispatch"]
+def _forecasts(times: ServiceTimes, measured: Mapping[float, Measured], test: LoadTest) -> dict[float, Forecast]:
+    rate_rps, workers, dispatch = test.rate_rps, test.workers, test.dispatch
     response = response_time(rate_rps, times, workers, dispatch=dispatch)
     ranges = chance_ranges(
-        measured, rate_rps, times, workers, dispatch=dispatch, requests=len(test["requests"]), seed=test["seed"]
+        measured, rate_rps, times, workers, dispatch=dispatch, requests=len(test.requests), seed=test.seed
     )
     return {
         percentile: Forecast(
@@ -283,64 +196,76 @@ def _forecasts(
     }
 
 
-def _conclude(rows: tuple[Row, ...], run_seconds: float, test_seconds: float, run_id: str) -> tuple[Conclusion, str]:
+def _conclude(
+    rows: tuple[Row, ...], run_seconds: float, test_seconds: float, busy: Busy, run_id: str
+) -> tuple[Conclusion, str]:
     """The verdict, and what to do about it."""
     judged = [row for row in rows if row.measured is not None]
     if not judged:
         fewest = min(REQUESTS_NEEDED.values())
         return "undecided", f"too few requests to say anything: send more, so that {fewest} count"
-    names = ", ".join(row.name for row in judged)
     if all(row.from_run.holds for row in judged):
-        return "confirmed", f"{names} lie where the prediction says: the sizing holds on this target at this load"
+        return "confirmed", f"as predicted: {_names(judged)}. The sizing holds on this target at this load"
     change = test_seconds / run_seconds - 1
-    slower = f"{abs(change):.0%} {'longer' if change > 0 else 'less'}"
-    served = f"a request took {test_seconds:.3f} s of a worker, {slower} than in run {one_line(run_id)}"
-    if all(row.from_test is not None and row.from_test.holds for row in judged):
+    served = (
+        f"a request took {test_seconds:.3f} s of a worker, {abs(change):.0%} {'more' if change > 0 else 'less'} than in "
+        f"run {one_line(run_id)}"
+    )
+    if any(row.from_test is None for row in judged):
+        return (
+            "not_confirmed",
+            f"{served}, which is more than the workers can carry: the queues grow without end; size with more workers",
+        )
+    wrong = [row for row in judged if row.from_test is not None and not row.from_test.holds]
+    if not wrong:
         return (
             "service_times_changed",
             f"{served}. With the service times of this test the prediction holds, so the formula is right and the "
             "machine was not the same: measure again while as many workers run, and size by that",
         )
-    if any(row.from_test is None for row in judged):
+    if all(row.is_replayed for row in judged):
         return (
-            "not_confirmed",
-            f"{served}, which is more than the workers can carry: the queues grew without end; size with more workers",
+            "unusual_arrivals",
+            f"not as predicted: {_names(wrong)}, since these arrivals were unusual: they kept a worker busy "
+            f"{busy.measured:.0%} of the time, {busy.planned:.0%} as planned. With them the queues did what they should; "
+            "repeat it with another seed, or more requests",
         )
-    wrong = [row for row in judged if row.from_test is not None and not row.from_test.holds]
     return (
         "not_confirmed",
-        f"{', '.join(row.name for row in wrong)} lie elsewhere even with the service times of this test ({served}): "
-        "something beside the queues delays requests, or the service times drifted; repeat it on a quiet machine",
+        f"not as predicted, even with the service times of this test: {_names(wrong)} ({served}). Something beside the "
+        "queues delays requests, or the service times drifted; repeat it on a quiet machine",
     )
 
 
-def _notes(test: Mapping[str, Any]) -> Iterator[str]:
+def _names(rows: Iterable[Row]) -> str:
+    return ", ".join(row.name for row in rows)
+
+
+def _notes(test: LoadTest) -> Iterator[str]:
     """What a reader must know of how it was tested."""
-    if test["workers"] < test["workers_planned"]:
+    if test.workers < test.workers_planned:
         yield (
-            f"{test['workers']} of {test['workers_planned']} workers were started ({test['capped_by']}), and the rate was "
-            f"scaled from {test['rate_planned_rps']:.3g} to {test['rate_rps']:.3g} requests/s, so that each is as busy as "
+            f"{test.workers} of {test.workers_planned} workers were started ({one_line(test.capped_by)}), and the rate was "
+            f"scaled from {test.rate_planned_rps:.3g} to {test.rate_rps:.3g} requests/s, so that each is as busy as "
             "planned"
         )
-        if test["dispatch"] == "random":
+        if test.dispatch == "random":
             yield (
                 "with random dispatch every worker is a queue of its own, so one waits as all do; what more workers do to "
                 "each other on one machine (caches, memory bandwidth, clock) is not in this test"
             )
         else:
             yield "more workers with one queue wait less than these: both prediction and measurement are of these"
-    if len(test["requests"]) < test["requests_planned"]:
+    if len(test.requests) < test.requests_planned:
         yield (
-            f"{len(test['requests'])} of {test['requests_planned']} requests arrived within "
-            f"{test['duration_limit_seconds']} s"
+            f"{len(test.requests)} of {test.requests_planned} requests arrived within {test.duration_limit_seconds} s"
         )
 
 
-def _warnings(result: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Caveat]:
+def _warnings(result: Mapping[str, Any], test: LoadTest) -> Iterator[Caveat]:
     if result.get("isolated") is not True:
         yield Caveat(code="not_isolated", message="the run that predicts was not isolated: distrust its service times")
-    for warning in test["warnings"]:
-        yield Caveat(code=str(warning["code"]), message=str(warning["message"]))
+    yield from test.warnings
 
 
 def _table(rows: tuple[Row, ...]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def test_arrivals_end_with_the_requests_or_the_time() -> None:
         ({"rate_rps": -1.0}, "rate -1 sends nothing"),
         ({"rate_rps": float("nan")}, "rate nan sends nothing"),
         ({"rate_rps": float("inf")}, "rate inf sends nothing"),
-        ({"workers": 0}, "workers 0 is not from 1 to 1024"),
+        ({"workers": 0}, "workers 0 is not from 1 to 1000000"),
         ({"max_workers": 0}, "max_workers 0 leaves none"),
         ({"requests": 9}, "requests 9 is not from 10 to 10000"),
         ({"requests": 10_001}, "requests 10001 is not from 10 to 10000"),
@@ -89,6 +89,8 @@ def test_what_cannot_be_sent_is_one_clear_line(changes: dict[str, Any], words: s
         (4, None, 16, 2 * GIB, 1, "2 GiB of memory"),
         (4, 3, 16, 64 * GIB, 3, "max_workers"),
         (4, 9, 16, 64 * GIB, 4, None),
+        (4, 2, 2, 64 * GIB, 2, "max_workers"),
+        (4, 9, 2, 64 * GIB, 2, "2 CPUs"),
     ],
 )
 def test_the_machine_limits_the_workers(

@@ -13,6 +13,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.load_percentiles
     chance_ranges,
     measured_percentile,
     order_statistics,
+    replay_ranges,
     supported,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ServiceTimes
@@ -82,3 +83,21 @@ def test_ranges_are_repeated_by_the_seed_and_narrowed_by_requests() -> None:
     assert few == again
     assert few.low <= many.low < many.high < few.high
     assert chance_ranges([], 0.3, TIMES, 1, dispatch="random", requests=50, seed=1) == {}
+
+
+def test_a_replay_knows_the_arrivals_and_is_narrower_for_it() -> None:
+    arrivals = [(3.0 * k, 0) for k in range(60)]
+    regular = replay_ranges([0.5], arrivals, TIMES, 1, dispatch="random", seed=1)[0.5]
+    assert 2.0 <= regular.low < regular.high <= 2.2
+    thick = replay_ranges([0.5], [(1.0 * k, 0) for k in range(60)], TIMES, 1, dispatch="random", seed=1)[0.5]
+    # The k-th of them waits for k - 1 before it, 1.1 s longer than they came apart.
+    assert thick.low > 30
+
+
+def test_a_replay_sends_a_pooled_request_to_whoever_is_free() -> None:
+    arrivals = [(1.5 * k, 0) for k in range(60)]
+    pooled, crowded = (
+        replay_ranges([0.9], arrivals, TIMES, 2, dispatch=dispatch, seed=1)[0.9] for dispatch in ("pooled", "random")
+    )
+    assert pooled.high < 2.3
+    assert crowded.low > 20

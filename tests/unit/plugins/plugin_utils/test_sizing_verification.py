@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import response_percentile_seconds
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ServiceTimes
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import (
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import verify
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification_plan import (
     Asked,
     VerificationError,
     newest_usable,
     plan_test,
-    verify,
 )
 
 from tests.unit.factories import xeon_pool
@@ -50,6 +50,13 @@ def test_a_utilisation_takes_the_place_of_the_rate() -> None:
     planned = plan_test(RESULT, replace(ASKED, workers=1, utilisation=0.4))
     assert (planned.workers, planned.utilisation) == (1, pytest.approx(0.4))
     assert planned.rate_rps == pytest.approx(0.4 / 2.1074, rel=1e-4)
+
+
+def test_a_utilisation_recommends_the_workers_too() -> None:
+    planned = plan_test(RESULT, replace(ASKED, utilisation=0.4))
+    # 10.54 Erlangs, at the upper end of their interval 10.8.
+    assert planned.workers == 28
+    assert planned.rate_rps == pytest.approx(28 * 0.4 / 2.1074, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +109,17 @@ def test_a_wrong_verdict_is_as_rare_as_it_should_be() -> None:
 def test_a_slower_machine_is_told_from_a_wrong_formula() -> None:
     slower = verify(RESULT, a_load_test(RESULT, factor=1.2))
     assert slower.conclusion == "service_times_changed"
-    assert "20% longer than in run 20261123t121500-58656f6e" in slower.message
+    assert "20% more than in run 20261123t121500-58656f6e" in slower.message
     delayed = verify(RESULT, a_load_test(RESULT, delay_seconds=1.5))
     assert delayed.conclusion == "not_confirmed"
-    assert "something beside the queues delays requests" in delayed.message
+    assert "Something beside the queues delays requests" in delayed.message
+
+
+def test_arrivals_that_come_too_thick_are_not_the_formulas_fault() -> None:
+    test = a_load_test(RESULT, rate_rps=0.33)
+    found = verify(RESULT, {**test, "rate_rps": 0.15})
+    assert found.conclusion == "unusual_arrivals"
+    assert "% of the time, 32% as planned" in found.message
 
 
 def test_workers_that_cannot_carry_the_load_have_no_prediction() -> None:
