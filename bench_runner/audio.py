@@ -50,7 +50,17 @@ class Clip:
 
 def load(source: str | None) -> Clip:
     """The clip in a file, on standard input (`-`), or the bundled sample."""
-    content, name = _read(source)
+    return of_bytes(*_read(source))
+
+
+def of_bytes(content: bytes, name: str) -> Clip:
+    """The clip whose file has this content; raises BenchmarkError where that is no audio."""
+    if not content:
+        raise BenchmarkError(ExitCode.AUDIO, f"there is no audio in {name}: it is empty; give a clip with speech in it")
+    if len(content) > LARGEST_FILE_BYTES:
+        raise BenchmarkError(
+            ExitCode.AUDIO, f"the audio in {name} is larger than {mebibytes(LARGEST_FILE_BYTES)}; cut a shorter clip"
+        )
     return Clip(name, _decode(content, name), hashlib.sha256(content).hexdigest())
 
 
@@ -67,12 +77,6 @@ def _read(source: str | None) -> tuple[bytes, str]:
         raise BenchmarkError(
             ExitCode.AUDIO, f"cannot read the audio file {path}: {error.strerror}; give another --audio"
         ) from error
-    if not content:
-        raise BenchmarkError(ExitCode.AUDIO, f"there is no audio in {name}: it is empty; give a clip with speech in it")
-    if len(content) > LARGEST_FILE_BYTES:
-        raise BenchmarkError(
-            ExitCode.AUDIO, f"the audio in {name} is larger than {mebibytes(LARGEST_FILE_BYTES)}; cut a shorter clip"
-        )
     return content, name
 
 

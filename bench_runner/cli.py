@@ -69,7 +69,7 @@ def parser() -> Parser:
     )
     split.add_argument(
         "--time-budget",
-        type=_positive,
+        type=positive,
         metavar="SECONDS",
         help="with --precision: end by then, and say how precise it is",
     )
@@ -102,8 +102,8 @@ def parser() -> Parser:
     return made
 
 
-def add_shared_options(made: Parser) -> None:
-    """What the stress test takes as well."""
+def add_work_options(made: Parser) -> None:
+    """What every command that transcribes takes."""
     what = made.add_argument_group("what is measured")
     what.add_argument("--model-size", default="base", type=_model, metavar="NAME", help="openai-whisper model (base)")
     what.add_argument(
@@ -114,18 +114,23 @@ def add_shared_options(made: Parser) -> None:
         "--checkpoint", type=Path, metavar="FILE", help="the model's weights (the image's, or whisper's cache)"
     )
     what.add_argument("--checkpoint-sha256", type=_sha256, metavar="HEX", help="what they must hash to")
+
+
+def add_shared_options(made: Parser) -> None:
+    """What the stress test takes as well."""
+    add_work_options(made)
     where = made.add_argument_group("where it runs")
     where.add_argument(
         "--target", default=socket.gethostname(), type=_name, metavar="NAME", help="the place (the host's name)"
     )
     where.add_argument("--cpu-model", type=_name, metavar="NAME", help="name of the CPU, where it cannot be read here")
     where.add_argument(
-        "--expect-cpus", type=_positive, default=1.0, metavar="CPUS", help="CPU limit there should be (1)"
+        "--expect-cpus", type=positive, default=1.0, metavar="CPUS", help="CPU limit there should be (1)"
     )
     where.add_argument("--image-id", type=_name, metavar="ID", help="the image that this runs in, kept in the result")
-    where.add_argument("--deadline", type=_positive, metavar="SECONDS", help="give up after so many seconds")
+    where.add_argument("--deadline", type=positive, metavar="SECONDS", help="give up after so many seconds")
     told = made.add_argument_group("what is told")
-    told.add_argument("--run-id", type=_run_id, metavar="ID", help="name of the run (made up)")
+    told.add_argument("--run-id", type=valid_run_id, metavar="ID", help="name of the run (made up)")
     told.add_argument(
         "--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept in the result"
     )
@@ -259,7 +264,8 @@ def count(minimum: int, maximum: int) -> Callable[[str], int]:
     return whole_number
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """Reads a number above 0."""
     try:
         value = float(text)
     except ValueError:
@@ -270,7 +276,7 @@ def _positive(text: str) -> float:
 
 
 def _precision(text: str) -> float:
-    value = _positive(text)
+    value = positive(text)
     if not 0.001 <= value <= 0.5:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0.001 to 0.5, such as 0.02 for 2 %")
     return value
@@ -285,7 +291,9 @@ def _matching(pattern: str, description: str) -> Callable[[str], str]:
     return text_of_that_form
 
 
-_run_id = _matching(r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]", "8 to 63 of a-z, 0-9 and -, which does not begin or end it")
+valid_run_id = _matching(
+    r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]", "8 to 63 of a-z, 0-9 and -, which does not begin or end it"
+)
 _sha256 = _matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
 _name = _matching(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,300}", "1 to 300 printable characters")
 _label = _matching(

@@ -22,6 +22,7 @@ TURN_TAKING = (
     "test_progress_over_ssh",
     "test_runner_image",
     "test_stress",
+    "test_verify_sizing",
 )
 
 

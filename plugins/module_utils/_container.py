@@ -4,7 +4,7 @@
 
 """What a container for a run is: what is asked of it, how it is confined, and whether the engine recorded just that.
 
-Nothing here talks to an engine: `_container_run` does; `_container_outcome` judges what came of it.
+Nothing here talks to an engine: `_container_life` and what uses it do; `_container_outcome` judges what came of it.
 """
 
 from __future__ import annotations
@@ -108,6 +108,41 @@ class Request:
     def iterations_in_words(self) -> str:
         """How many there will be; with a precision nobody knows."""
         return "iterations" if self.precision else f"of {self.iterations} iterations"
+
+
+def read_request(options: t.Dict[str, t.Any]) -> Request:
+    """What the options ask for, which need not be all; what the runner itself judges, such as the model's name, is left to it."""
+    if not re.fullmatch(RUN_ID_PATTERN, options["run_id"]):
+        raise RunError(
+            "bad_usage", f"run_id {options['run_id']!r} is not 8 to 63 lower-case letters, digits and dashes"
+        )
+    if not 0.01 <= options["cpus"] <= 1024:
+        raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
+    if options["timeout"] < 1:
+        raise RunError("bad_usage", f"timeout {options['timeout']} leaves no time; give seconds")
+    return Request(
+        image=options["image"],
+        target=options["target"],
+        run_id=options["run_id"],
+        model=options["model"],
+        iterations=options["iterations"],
+        processes=options["processes"],
+        precision=options.get("precision", 0),
+        precision_of=options.get("precision_of", "latency"),
+        max_processes=options.get("max_processes", 40),
+        time_budget_seconds=options.get("time_budget", 0),
+        threads=options["threads"],
+        warmup=options["warmup"],
+        cpus=options["cpus"],
+        memory_bytes=parse_memory(options["memory"]),
+        timeout_seconds=options["timeout"],
+        cpuset=options["cpuset"],
+        allow_emulation=options["allow_emulation"],
+        cpu_model=options["cpu_model"] or None,
+        audio=options["audio"] or None,
+        fallback=options.get("fallback", False),
+        labels={str(name): str(value) for name, value in options["labels"].items()},
+    )
 
 
 def parse_memory(text: str) -> int:

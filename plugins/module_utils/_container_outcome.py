@@ -29,6 +29,8 @@ class Ending:
     out_of_memory: bool
     elapsed_seconds: float
     journal: Journal
+    # What it had done, in words; by default the iterations in the journal.
+    progress: t.Optional[str] = None
 
 
 def read_outcome(request: Request, ending: Ending, output: bytes) -> t.Dict[str, t.Any]:
@@ -46,7 +48,7 @@ def read_outcome(request: Request, ending: Ending, output: bytes) -> t.Dict[str,
 def explain(request: Request, ending: Ending) -> RunError:
     """Why the container ended without a result: the runner's own words where it had any, else the engine's."""
     code, journal = ending.exit_code, ending.journal
-    progress = how_far(request, journal)
+    progress = how_far(request, journal) if ending.progress is None else ending.progress
     if ending.out_of_memory or FAILURES.get(code) == "out_of_memory":
         limit = format_memory(request.memory_bytes)
         return RunError("out_of_memory", f"out of memory{progress} at the limit of {limit}; raise memory")

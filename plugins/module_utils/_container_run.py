@@ -17,41 +17,23 @@ import time
 import typing as t
 from pathlib import Path
 
-from ._container import (
-    GRACE_SECONDS,
-    PLATFORMS,
-    Request,
-    RunError,
-    Warned,
-    architecture,
-    check_architecture,
-    check_record,
-    confinement,
-    runner_arguments,
-    unprivileged_user,
-)
-from ._container_outcome import Ending, complete, how_far, one_line, read_outcome, taints, timed_out
-from ._engine_turn import LABEL, EngineTurn
+from ._container import GRACE_SECONDS, Request, RunError, Warned, check_architecture, runner_arguments
+from ._container_life import TICK_SECONDS, create, engine_faults, find_image, inspect_state, remove
+from ._container_outcome import Ending, complete, how_far, read_outcome, taints, timed_out
+from ._engine_turn import EngineTurn
 from ._progress import Journal
 
 try:
-    from docker.errors import APIError, ImageNotFound, NotFound
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    APIError = ImageNotFound = NotFound = RequestException = HTTPError = OSError
+    RequestException = HTTPError = OSError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._caller import Caller
 
-# Between two processes a run waits this long at most before it asks for its next turn.
-TICK_SECONDS = 0.25
 INSPECT_SECONDS = 5.0
-# An engine that restarts is back within this time; one that is not is lost.
-ENGINE_PATIENCE_SECONDS = 10.0
 AUDIO_TIMEOUT_SECONDS = 60.0
 
 
@@ -80,8 +62,8 @@ class ContainerRun:
 
     def execute(self) -> t.Dict[str, t.Any]:
         """The result of the run, verified; or a `RunError`, or `Abandoned` where nobody waits any more."""
-        with self._engine_faults():
-            image = self._find_image()
+        with engine_faults(lambda: self._how_far):
+            image = find_image(self._client, self._request.image)
             engine = self._client.info()
             check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
             with self._open_audio() as audio, self._turn(engine) as turn:
@@ -90,38 +72,16 @@ class ContainerRun:
                     state = self._watch(turn)
                     output = self._read_logs()
                 finally:
-                    self._remove()
+                    self.warnings += remove(self._client, self.facts["name"])
         ending = Ending(state["ExitCode"], state["OOMKilled"], self._elapsed_seconds, self._journal)
         result = read_outcome(self._request, ending, output)
         tainted = taints(self._request, result, engine["Architecture"])
         self.warnings += tainted
         return complete(result, self._request, self.warnings, bool(tainted), image.id, engine)
 
-    @contextlib.contextmanager
-    def _engine_faults(self) -> Iterator[None]:
-        """Say what an engine's error means for the run."""
-        try:
-            yield
-        except APIError as error:
-            raise RunError("engine_error", f"the engine refused: {one_line(error.explanation or error)}") from error
-        except (RequestException, HTTPError) as error:
-            raise RunError(
-                "engine_lost",
-                f"the engine stopped answering{self._how_far} ({one_line(error)}); start it and run again",
-            ) from error
-
     def _turn(self, engine: t.Dict[str, t.Any]) -> EngineTurn:
         # Podman has no id.
         return EngineTurn(self._client, engine.get("ID") or self._engine_name, self._caller, self._request.run_id)
-
-    def _find_image(self) -> t.Any:
-        try:
-            return self._client.images.get(self._request.image)
-        except ImageNotFound as error:
-            raise RunError(
-                "image_missing",
-                f"the engine has no image {self._request.image} (none is pulled); build it with role runner_image",
-            ) from error
 
     def _open_audio(self) -> t.ContextManager[t.Optional[t.BinaryIO]]:
         """The user's audio, opened before anything is started for it."""
@@ -137,43 +97,22 @@ class ContainerRun:
     def _start(self, image: t.Any, engine: t.Dict[str, t.Any], owner: str, audio: t.Optional[t.BinaryIO]) -> None:
         self._caller.say(f"starting the container on {self._engine_name}")
         cpu = str(engine["NCPU"] - 1) if self._request.cpuset else None
-        api = self._client.api
-        created = api.create_container(
-            image.id,
+        self.warnings += create(
+            self._client,
+            image,
+            self._request,
+            self.facts,
             command=[*runner_arguments(self._request, image.id), "--take-turns"],
-            name=self.facts["name"],
-            user=unprivileged_user(image.attrs["Config"].get("User") or ""),
-            labels=self._labels(owner),
+            owner=owner,
+            cpu=cpu,
             stdin_open=audio is not None,
-            platform=PLATFORMS.get(architecture(image.attrs["Architecture"])),
-            use_config_proxy=False,
-            host_config=api.create_host_config(**confinement(self._request, cpu)),
         )
-        record = api.inspect_container(created["Id"])
-        self.facts.update(
-            id=created["Id"],
-            user=record["Config"]["User"],
-            nano_cpus=record["HostConfig"]["NanoCpus"],
-            cpuset_cpus=record["HostConfig"]["CpusetCpus"],
-            memory_bytes=record["HostConfig"]["Memory"],
-        )
-        self.warnings += check_record(self._request, record, cpu)
-        stdin = None if audio is None else api.attach_socket(created["Id"], {"stdin": 1, "stream": 1})
-        api.start(created["Id"])
+        api, container_id = self._client.api, self.facts["id"]
+        stdin = None if audio is None else api.attach_socket(container_id, {"stdin": 1, "stream": 1})
+        api.start(container_id)
         self._started = time.monotonic()
         if audio is not None:
             self._send_audio(audio, stdin)
-
-    def _labels(self, owner: str) -> t.Dict[str, str]:
-        # It may wait for its turns as long as it may measure.
-        deadline = time.time() + 2 * self._request.timeout_seconds + 4 * GRACE_SECONDS
-        labels = {
-            "run-id": self._request.run_id,
-            "target": self._request.target,
-            "owner": owner,
-            "deadline": f"{deadline:.0f}",
-        }
-        return {LABEL + name: value for name, value in labels.items()}
 
     def _send_audio(self, audio: t.BinaryIO, stdin: t.Any) -> None:
         """Nothing is mounted into the container: a user's audio goes in through its standard input."""
@@ -210,7 +149,7 @@ class ContainerRun:
                 raise timed_out(self._request, self._journal)
             if follower.is_alive() and now - inspected < INSPECT_SECONDS:
                 continue
-            state = self._inspect_state()
+            state = inspect_state(self._client, self.facts["id"], self._caller, lambda: self._how_far)
             inspected = now
             if not state["Running"]:
                 self.facts.update(exit_code=state["ExitCode"], oom_killed=state["OOMKilled"])
@@ -231,20 +170,6 @@ class ContainerRun:
         follower.start()
         return follower
 
-    def _inspect_state(self) -> t.Dict[str, t.Any]:
-        lost_since = time.monotonic()
-        while True:
-            try:
-                return t.cast("t.Dict[str, t.Any]", self._client.api.inspect_container(self.facts["id"])["State"])
-            except RequestException as error:
-                if isinstance(error, NotFound):
-                    raise RunError(
-                        "container_killed", f"the container was removed from outside{self._how_far}; run again"
-                    ) from error
-                if isinstance(error, APIError) or time.monotonic() - lost_since > ENGINE_PATIENCE_SECONDS:
-                    raise
-                self._caller.pause(TICK_SECONDS)
-
     def _read_logs(self) -> bytes:
         """Standard output, and the events once more from the first to the last: the followed ones may lack the end."""
         journal = Journal(self._request.run_id)
@@ -252,24 +177,6 @@ class ContainerRun:
         journal.finish()
         self._journal = journal
         return t.cast(bytes, self._client.api.logs(self.facts["id"], stdout=True, stderr=False))
-
-    def _remove(self) -> None:
-        """By name, since a create that was cut off may have succeeded."""
-        try:
-            self._client.api.remove_container(self.facts["name"], force=True, v=True)
-        except NotFound:
-            return
-        except (RequestException, HTTPError) as error:
-            if isinstance(error, APIError) and error.status_code == 409:
-                # Somebody else is removing it already.
-                return
-            self.warnings.append(
-                Warned(
-                    code="container_left",
-                    message=f"container {self.facts['name']} could not be removed ({one_line(error)}); "
-                    "the next run on this engine removes it",
-                )
-            )
 
 
 class _Follower(threading.Thread):

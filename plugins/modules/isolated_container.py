@@ -213,13 +213,12 @@ partial_journal:
   type: str
 """
 
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._caller import Abandoned, Caller
-from ..module_utils._container import RUN_ID_PATTERN, Request, RunError, parse_memory
+from ..module_utils._container import RunError, read_request
 from ..module_utils._container_run import ContainerRun
 from ..module_utils._docker import EngineError, connect
 
@@ -250,41 +249,6 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "progress_dir": {"type": "path"},
     "lease_seconds": {"type": "int", "default": 60},
 }
-
-
-def read_request(options: t.Dict[str, t.Any]) -> Request:
-    """What the options ask for; what the runner itself judges, such as the model's name, is left to it."""
-    if not re.fullmatch(RUN_ID_PATTERN, options["run_id"]):
-        raise RunError(
-            "bad_usage", f"run_id {options['run_id']!r} is not 8 to 63 lower-case letters, digits and dashes"
-        )
-    if not 0.01 <= options["cpus"] <= 1024:
-        raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
-    if options["timeout"] < 1:
-        raise RunError("bad_usage", f"timeout {options['timeout']} leaves no time; give seconds")
-    return Request(
-        image=options["image"],
-        target=options["target"],
-        run_id=options["run_id"],
-        model=options["model"],
-        iterations=options["iterations"],
-        processes=options["processes"],
-        precision=options["precision"],
-        precision_of=options["precision_of"],
-        max_processes=options["max_processes"],
-        time_budget_seconds=options["time_budget"],
-        threads=options["threads"],
-        warmup=options["warmup"],
-        cpus=options["cpus"],
-        memory_bytes=parse_memory(options["memory"]),
-        timeout_seconds=options["timeout"],
-        cpuset=options["cpuset"],
-        allow_emulation=options["allow_emulation"],
-        cpu_model=options["cpu_model"] or None,
-        audio=options["audio"] or None,
-        fallback=options["fallback"],
-        labels={str(name): str(value) for name, value in options["labels"].items()},
-    )
 
 
 def main() -> None:

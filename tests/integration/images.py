@@ -43,6 +43,12 @@ def tiny_image(name: str, script: str, architecture: str) -> bytes:
     return image_of(name, files, architecture, {"Entrypoint": ["/bin/sh", "-c", script, "runner"]})
 
 
+def script_image(name: str, path: str, script: str, architecture: str) -> bytes:
+    """An image to `docker load`: this machine's shell and `sleep`, and the script where a program is looked for."""
+    files = {found: Path(source).read_bytes() for found, source in _programs("/bin/sh", "/bin/sleep").items()}
+    return image_of(name, {**files, path: script.encode()}, architecture, {"Env": ["PATH=/bin"]})
+
+
 def image_of(name: str, files: dict[str, bytes], architecture: str, config: dict[str, Any]) -> bytes:
     """An image to `docker load` that holds these files and nothing else."""
     layer = archive_of(files)

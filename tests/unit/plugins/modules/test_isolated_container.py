@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
-from ansible_collections.rightsize.whisper.plugins.modules.isolated_container import (
-    ARGUMENT_SPEC,
-    DOCUMENTATION,
-    read_request,
-)
+from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError, read_request
+from ansible_collections.rightsize.whisper.plugins.modules.isolated_container import ARGUMENT_SPEC, DOCUMENTATION
 
 
 def options(**changes: Any) -> dict[str, Any]:

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load tests: with the real tiny.en from its measurement to the report, and with a quick worker for all that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.integration.conftest import Containers
+from tests.integration.images import script_image
+from tests.integration.playbooks import CHECKOUT, PlaybookRun, answers, inventory
+from tests.integration.private_engine import PrivateEngine
+
+pytestmark = [pytest.mark.engine]
+Play = Callable[..., PlaybookRun]
+
+HERE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+SERVICE_SECONDS = 0.2
+SHA = "ab" * 32
+# Says what bench_runner.serve says, and sleeps in place of transcribing. The model's name says how it behaves.
+WORKER = rf"""#!/bin/sh
+for argument; do case $argument in --model-size=*) behaviour=${{argument#*=}} ;; esac; done
+printf '{{"event": "ready", "threads": 1, "cpu_limit": 1.0, "model_load_seconds": 0, "audio": {{"sha256": "{SHA}"}}, '
+printf '"checkpoint_sha256": "{SHA}"}}\n'
+while read -r line; do
+  sleep {SERVICE_SECONDS}
+  number=${{line#*: }}
+  number=${{number%?}}
+  case $behaviour in
+    garbled) echo 'Segmentation fault' ;;
+    other) number=999 ;;
+    leaves) exit 5 ;;
+  esac
+  printf '{{"event": "answer", "id": %s, "service_ms": 200, "transcript_sha256": "{SHA}"}}\n' "$number"
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def worker(engine: docker.DockerClient) -> Iterator[str]:
+    """An image whose worker takes a fifth of a second for a request."""
+    name = f"rightsize-test-worker:{secrets.token_hex(4)}"
+    engine.images.load(script_image(name, "/bin/python3", WORKER, HERE))
+    yield name
+    engine.images.remove(name, force=True)
+
+
+@pytest.fixture
+def workers(engine: docker.DockerClient, worker: str) -> Iterator[Containers]:
+    """Its containers; a test must not leave one."""
+    mine = Containers(engine, worker)
+    yield mine
+    left = mine.all()
+    for container in left:
+        container.remove(force=True)
+    assert not left
+
+
+def loading(folder: Path, **arguments: Any) -> list[dict[str, Any]]:
+    """A play that sends a load and leaves the answer in `folder`."""
+    asked = {
+        "target": "{{ inventory_hostname }}",
+        "run_id": f"test-{secrets.token_hex(6)}",
+        "workers": 1,
+        "rate": 2.5,
+        "requests": 20,
+        "memory": "64Mi",
+        "timeout": 60,
+        "seed": 3,
+        **arguments,
+    }
+    send = {"name": "Send", "rightsize.whisper.sizing_verification": asked, "register": "answer"}
+    keep = {
+        "name": "Keep the answer",
+        "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": f"{folder}/answer.json", "mode": "0644"},
+    }
+    return [
+        {
+            "name": "Load",
+            "hosts": "all",
+            "gather_facts": False,
+            "tasks": [{"name": "Send and keep the answer", "block": [send], "always": [keep]}],
+        }
+    ]
+
+
+def failure(run: PlaybookRun, folder: Path) -> dict[str, Any]:
+    assert run.wait() == 2, run.output
+    [answer] = answers(folder)
+    assert "test" not in answer
+    assert "\n" not in answer["msg"]
+    assert answer["msg"].isprintable()
+    return answer
+
+
+@pytest.mark.parametrize("dispatch", ["random", "pooled"])
+def test_every_request_is_sent_when_it_is_due_and_timed(
+    play: Play, tmp_path: Path, worker: str, workers: Containers, dispatch: str
+) -> None:
+    run = play(loading(tmp_path, image=worker, workers=4, rate=20, max_workers=2, dispatch=dispatch, requests=60))
+    assert run.wait() == 0, run.output
+    [answer] = answers(tmp_path)
+    test = answer["test"]
+    assert (test["workers"], test["workers_planned"], test["capped_by"]) == (2, 4, "max_workers")
+    assert (test["rate_rps"], test["rate_planned_rps"], test["dispatch"]) == (10, 20, dispatch)
+    assert test["audio_sha256"] == test["checkpoint_sha256"] == SHA
+    requests = test["requests"]
+    assert len(requests) == 60
+    assert {request["worker"] for request in requests} == {0, 1}
+    for request in requests:
+        assert request["arrival_seconds"] <= request["start_seconds"]
+        assert request["finish_seconds"] - request["start_seconds"] >= SERVICE_SECONDS
+    for number in (0, 1):
+        mine = sorted(
+            (request["start_seconds"], request["finish_seconds"]) for request in requests if request["worker"] == number
+        )
+        # One at a time, in the order of arrival.
+        assert all(later[0] >= earlier[1] for earlier, later in pairwise(mine))
+    for container in answer["containers"]:
+        assert (container["nano_cpus"], container["memory_bytes"]) == (10**9, 64 * 2**20)
+        assert container["user"].split(":")[0] != "0"
+
+
+def test_progress_is_live(play: Play, tmp_path: Path, worker: str, workers: Containers) -> None:
+    run = play(loading(tmp_path, image=worker, rate=2, requests=50))
+    run.wait_for("] base: request ")
+    [container] = workers.all()
+    assert container.attrs["HostConfig"]["NetworkMode"] == "none"
+    assert run.wait() == 0, run.output
+    assert any(
+        re.search(r"request \d+ of 50 answered.*p50 \d\.\d+ s so far, \d+ s left", line) for _t, line in run.lines
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        ({"rate": 0}, "bad_usage", "rate 0 sends nothing; give requests per second above 0"),
+        ({"workers": 0}, "bad_usage", "workers 0 is not from 1"),
+        ({"requests": 100_000}, "bad_usage", "requests 100000 is not from 10 to 10000"),
+        ({"duration": 1}, "bad_usage", "raise duration"),
+        ({"run_id": "Upper"}, "bad_usage", "run_id 'Upper' is not 8 to 63 lower-case letters"),
+        ({"audio": "/no/such/file.wav"}, "audio", "cannot read the audio file /no/such/file.wav on this host: No such"),
+        ({"image": "no/such:image"}, "image_missing", "no image no/such:image (none is pulled); build it"),
+        ({"engine_url": "unix:///no/such.sock"}, "no_engine", "/no/such.sock"),
+        ({"same_work": {"audio_sha256": "cd" * 32}}, "other_work", "another clip"),
+        ({"model": "garbled"}, "garbled_result", "worker 1 said 'Segmentation fault'"),
+        ({"model": "other"}, "garbled_result", "worker 1 answered what it was not asked after 0 of 20 requests"),
+        ({"model": "leaves"}, "out_of_memory", "worker 1: out of memory after 0 requests at the limit of 64 MiB"),
+        ({"timeout": 2, "requests": 200}, "timed_out", "raise timeout or lower requests"),
+    ],
+)
+def test_what_goes_wrong_is_one_clear_line(
+    play: Play,
+    tmp_path: Path,
+    worker: str,
+    workers: Containers,
+    arguments: dict[str, Any],
+    kind: str,
+    words: str,
+) -> None:
+    answer = failure(play(loading(tmp_path, **{"image": worker, **arguments})), tmp_path)
+    assert (answer["failure"], words in answer["msg"]) == (kind, True), answer["msg"]
+
+
+@pytest.mark.parametrize("how", ["kill", "remove"])
+def test_a_worker_that_is_killed(play: Play, tmp_path: Path, worker: str, workers: Containers, how: str) -> None:
+    run = play(loading(tmp_path, image=worker, requests=500))
+    container = workers.wait_for_one()
+    run.wait_for("answered, ")
+    container.kill() if how == "kill" else container.remove(force=True)
+    answer = failure(run, tmp_path)
+    assert answer["failure"] == "container_killed"
+    assert re.search(r"from outside after \d+ requests", answer["msg"]), answer["msg"]
+
+
+def test_an_interrupted_test_leaves_nothing(play: Play, tmp_path: Path, worker: str, workers: Containers) -> None:
+    run = play(loading(tmp_path, image=worker, requests=500))
+    workers.wait_for_one()
+    run.wait_for("answered")
+    run.interrupt()
+    run.wait()
+    assert workers.seconds_until_gone() < 20
+
+
+def test_an_engine_that_dies(play: Play, tmp_path: Path) -> None:
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        pytest.skip("an engine of the test's own needs dockerd and root")
+    # The name of a socket has 107 characters at most, and the folder of a test may be long.
+    with tempfile.TemporaryDirectory() as folder, PrivateEngine(Path(folder)) as mine:
+        mine.client().images.load(script_image("worker:latest", "/bin/python3", WORKER, HERE))
+        run = play(loading(tmp_path, image="worker:latest", engine_url=mine.url, requests=500))
+        run.wait_for("answered, ")
+        mine.kill()
+        answer = failure(run, tmp_path)
+    assert answer["failure"] == "engine_lost"
+    assert re.search(r"the engine stopped answering after \d+ of 500 requests", answer["msg"]), answer["msg"]
+
+
+def verifying(results: Path, image: str, **variables: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The playbook itself, and its inventory."""
+    known = {"benchmark_image": image, "benchmark_results_dir": str(results), **variables}
+    hosts = inventory("here", **known)["all"]
+    playbook = str(CHECKOUT / "playbooks" / "verify_sizing.yml")
+    return [{"ansible.builtin.import_playbook": playbook}], {"reference": {"hosts": {"here": None}}, "all": hosts}
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"benchmark_target_rps": 0}, "verify_sizing_target_rps is 0: name a number of requests per second above 0"),
+        ({"verify_sizing_utilisation": 1.2}, "verify_sizing_utilisation is 1.2: name a share"),
+        ({"benchmark_backend": "kubernetes"}, "this playbook verifies docker targets: leave it out, with --limit"),
+    ],
+)
+def test_bad_usage_is_told_before_anything_is_built(
+    play: Play, tmp_path: Path, variables: dict[str, Any], words: str
+) -> None:
+    run = play(*verifying(tmp_path / "results", "no/such:image", **variables))
+    assert run.wait() == 2
+    assert words in " ".join(run.output.split())
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.image
+@pytest.mark.slow
+def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, tiny_image: str) -> None:
+    results = tmp_path / "results"
+    asked = {
+        "benchmark_model": "tiny.en",
+        "benchmark_memory": "1Gi",
+        "benchmark_iterations": 6,
+        "benchmark_processes": 3,
+        "verify_sizing_utilisation": 0.4,
+        "verify_sizing_requests": 30,
+        "verify_sizing_seed": 11,
+    }
+    run = play(*verifying(results, tiny_image, **asked))
+    assert run.wait(900) == 0, run.output
+    [found] = json.loads((results / "verify_sizing.json").read_text())["verifications"]
+    [measured] = [json.loads(line) for line in (results / "history.jsonl").read_text().splitlines()]
+    assert found["run_id"] == measured["run_id"]
+    assert found["test"]["audio_sha256"] == measured["audio"]["sha256"]
+    assert found["conclusion"] in ("confirmed", "service_times_changed", "unusual_arrivals", "not_confirmed")
+    assert (found["requests"], found["requests_counted"], found["seed"]) == (30, 28, 11)
+    assert found["utilisation_planned"] == pytest.approx(0.4, abs=0.001)
+    assert 0.1 < found["utilisation_measured"] < 0.9
+    # The way to the worker and back is no part of what is predicted.
+    assert 0 <= found["overhead_seconds"] < 0.1
+    p50, p90, *_more = found["rows"]
+    assert p50["measured"]["low"] <= p50["measured"]["seconds"] <= p50["measured"]["high"]
+    assert (p90["measured"], p90["requests_needed"]) == (None, 64)
+    section = (results / "verify_sizing.md").read_text()
+    assert section.startswith("<!-- Generated by rightsize.whisper: ")
+    assert "| p90 | needs 64 requests |" in section
+
+    # Once more from the history alone, which must not measure again; too few requests decide nothing.
+    again = play(*verifying(results, tiny_image, **{**asked, "verify_sizing_requests": 12}))
+    assert again.wait(600) == 0, again.output
+    assert len((results / "history.jsonl").read_text().splitlines()) == 1
+    [found] = json.loads((results / "verify_sizing.json").read_text())["verifications"]
+    assert (found["conclusion"], found["run_id"]) == ("undecided", measured["run_id"])
