@@ -23,7 +23,13 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization im
     NormalizationError,
     normalize,
 )
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Measurements, Sizing, size_cpus
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
+    Measurements,
+    Prediction,
+    Sizing,
+    predict,
+    size_cpus,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat, StatisticsError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import DEFAULT_CHART, Chart
 
@@ -59,6 +65,8 @@ class Comparison:
     figures: tuple[Figure, ...]
     normalization: Normalization | None
     sizing: Sizing | None
+    # Of fewer and more workers than the recommended ones.
+    predictions: tuple[Prediction, ...]
     self_check_passed: bool | None
     refusal: Caveat | None
     values_file: ValuesFile | None
@@ -167,9 +175,11 @@ def _compare(
     chart: Chart,
 ) -> Comparison:
     normalization, sizing, refusal, values = None, None, None, None
+    predictions: tuple[Prediction, ...] = ()
     try:
         normalization = normalize(reference, candidate, allow_different_work)
         sizing = size_cpus(normalization, candidate, load, more)
+        predictions = tuple(predict(normalization, candidate, load, sizing.recommended.workers, more))
         values = values_file(values_file_name, normalization, sizing, candidate, chart)
     except NormalizationError as error:
         refusal = Caveat(code="no_ratio", message=str(error))
@@ -180,6 +190,7 @@ def _compare(
         figures=figures(reference, candidate),
         normalization=normalization,
         sizing=sizing,
+        predictions=predictions,
         self_check_passed=normalization.ratio.contains(1.0) if normalization and normalization.self_check else None,
         refusal=refusal,
         values_file=values,

@@ -25,7 +25,11 @@ from typing import Any, Literal
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.autoscaling import Autoscaling, autoscaling
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import Normalization
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import WorkerDecision
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
+    WorkerDecision,
+    fewest_workers,
+    response_time,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.requests_measured import (
     ClipFigures,
     Requests,
@@ -42,6 +46,8 @@ MEMORY_HEADROOM = 0.15
 MEMORY_STEP_MIB = 64
 MEBIBYTE = 1024**2
 HOURS_PER_MONTH = 730
+# Numbers of workers in the picture of their latency, roughly.
+PREDICTIONS = 12
 
 Rule = Literal["linear", "interval", "derate", "utilisation_ceiling", "whole_cpus", "objective"]
 
@@ -115,6 +121,16 @@ class Sizing:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What so many workers are predicted to do, in seconds, at the upper end of the ratio."""
+
+    workers: int
+    response_p50_seconds: float
+    response_p95_seconds: float
+    response_p99_seconds: float
+
+
+@dataclass(frozen=True)
 class Measurements:
     """What else was measured on the target: the user's own clips, and runs with more threads and as many CPUs."""
 
@@ -134,10 +150,8 @@ def size_cpus(
     requests = requests_measured(target, more.clips, load)
     linear = _linear(normalization, load.target_rps * requests.work_factor)
     upper_end = normalization.ratio.high
-    ratio = normalization.ratio.centre if upper_end is None else upper_end
-    slowness = (
-        normalization.reference.latency_ms.centre * ratio * requests.work_factor / 1000 / requests.times.mean_seconds
-    )
+    ratio = _ratio_to_size_by(normalization)
+    slowness = _slowness(normalization, requests)
     decision = decide(load, requests, slowness)
     memory = memory_mib(peak_bytes)
     recommended = Recommended(
@@ -169,6 +183,24 @@ def size_cpus(
         cost=_cost(load, recommended, scaler),
         warnings=(*_warnings(normalization, recommended, decision), *requests.warnings, *normalization.warnings),
     )
+
+
+def predict(
+    normalization: Normalization,
+    target: Mapping[str, Any],
+    load: Load,
+    chosen: int,
+    more: Measurements = Measurements(),
+) -> Iterator[Prediction]:
+    """What fewer and more workers than the chosen ones would do: for a picture."""
+    requests = requests_measured(target, more.clips, load)
+    times = requests.times.scaled(_slowness(normalization, requests) * load.derate)
+    fewest = fewest_workers(load.target_rps * times.mean_seconds)
+    most = max(2 * chosen - fewest, chosen + 2, fewest + 4)
+    step = max(1, round((most - fewest) / PREDICTIONS))
+    for workers in sorted({*range(fewest, most + 1, step), max(chosen, fewest)}):
+        found = response_time(load.target_rps, times, workers, dispatch=load.dispatch, arrival_scv=load.arrival_scv)
+        yield Prediction(workers, *(found.percentile_seconds(percentile) for percentile in (0.5, 0.95, 0.99)))
 
 
 def memory_mib(peak_bytes: int | None) -> int | None:
@@ -203,6 +235,17 @@ def _linear(normalization: Normalization, target_rps: float) -> Linear:
             f"{linear.target_cores_from_latency:.6g}: the ratio is not that of these two latencies; compute it again"
         )
     return linear
+
+
+def _ratio_to_size_by(normalization: Normalization) -> float:
+    """The upper end of the interval, where there is one."""
+    return normalization.ratio.centre if normalization.ratio.high is None else normalization.ratio.high
+
+
+def _slowness(normalization: Normalization, requests: Requests) -> float:
+    """How many times as long as measured a request takes at that ratio."""
+    seconds = normalization.reference.latency_ms.centre / 1000 * _ratio_to_size_by(normalization)
+    return seconds * requests.work_factor / requests.times.mean_seconds
 
 
 def _autoscaling(load: Load, requests: Requests, slowness: float, peak: WorkerDecision) -> Autoscaling | None:

@@ -31,6 +31,10 @@ class Reporting:
     def report(self) -> Path:
         return self.results / "report.md"
 
+    @property
+    def page(self) -> Path:
+        return self.results / "report.html"
+
     def remember(self, *results: Result) -> None:
         """Put results into the history."""
         with (self.results / "history.jsonl").open("a") as history:

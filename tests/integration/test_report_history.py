@@ -67,9 +67,7 @@ def test_the_same_history_gives_the_same_bytes(reporting: Reporting) -> None:
     for _unused in range(2):
         run = reporting.run_playbook("report", "mac_m4", "xeon_pool")
         assert run.wait() == 0, run.output
-        written.append(
-            {path.name: path.read_bytes() for path in reporting.results.iterdir() if path.suffix != ".jsonl"}
-        )
+        written.append({path: path.read_bytes() for path in reporting.results.rglob("*") if path.is_file()})
     assert written[0] == written[1]
     assert "changed=0" in run.output.splitlines()[-2]
 

@@ -21,9 +21,14 @@ WANTED: dict[str, Any] = {
 
 
 def workload(
-    replicas: int | None = 16, resources: Any = RESOURCES, env: Any = ENV, kind: str = "Deployment"
+    replicas: int | None = 16, resources: Any = None, env: Any = None, kind: str = "Deployment"
 ) -> dict[str, Any]:
-    containers = [{"name": "proxy"}, {"name": "whisper", "resources": resources, "env": env}]
+    whisper = {
+        "name": "whisper",
+        "resources": RESOURCES if resources is None else resources,
+        "env": ENV if env is None else env,
+    }
+    containers = [{"name": "proxy"}, whisper]
     spec = {"replicas": replicas, "template": {"spec": {"containers": containers}}}
     return {"kind": kind, "metadata": {"name": "asr"}, "spec": spec}
 

@@ -17,8 +17,10 @@ from typing import Any
 import jinja2
 import pytest
 from ansible_collections.rightsize.whisper.plugins.filter.escaping import FilterModule
+from ansible_collections.rightsize.whisper.plugins.module_utils._normalization_file import entry_of
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.pictures import draw
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
 
@@ -42,8 +44,11 @@ def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None,
     for name, function in FilterModule().filters().items():
         environment.filters[f"rightsize.whisper.{name}"] = function
     made = make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), **options)
+    comparisons = plain(made)["comparisons"]
+    ratios = [entry_of(found["normalization"]) for found in comparisons if found["normalization"]]
+    pictures = draw(reference or mac_m4(), candidates or (xeon_pool(),), ratios, comparisons)
     return environment.get_template("report.md.j2").render(
-        report_contents=plain(made), report_section_files=[], report_renderings=[]
+        report_contents=plain(made), report_section_files=[], report_renderings=[], report_pictures=plain(pictures)
     )
 
 
@@ -83,7 +88,7 @@ def test_the_answer_comes_first_and_then_what_to_beware_of(name: str) -> None:
     made = REPORTS[name]()
     headings = re.findall(r"^(?:# .*|## .*)", made, re.MULTILINE)
     assert headings[0] == "# Whisper base: CPUs for 5 requests/s"
-    assert headings[1] == "## Beware"
+    assert headings[1:3] == ["## Beware", "## Pictures"]
     assert headings[-2:] == ["## Where the figures come from", "## Files"]
     assert "replica" in made.split("## Beware")[0]
 
