@@ -12,6 +12,8 @@ STYLE = """\
 :root { color-scheme: light dark; --ink: #1f2328; --card: #ffffff; --soft: #f3f5f7; --rule: #c8ced4; --link: #0550ae; --strong: #0b3d91; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6edf3; --card: #0d1117; --soft: #1a2029; --rule: #3a424c; --link: #79c0ff; --strong: #a5d1ff; }
+  svg [fill="#0072b2"] { fill: #4aa8e0; }
+  svg [stroke="#0072b2"] { stroke: #4aa8e0; }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
