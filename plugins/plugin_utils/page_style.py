@@ -34,7 +34,7 @@ th, td { border: 1px solid var(--rule); padding: 0.3rem 0.6rem; text-align: left
 th { background: var(--soft); }
 td code { white-space: nowrap; }
 figure.box { border: 1px solid var(--rule); border-radius: 0.3rem; }
-figure svg { display: block; width: 100%; min-width: 34rem; max-width: 48rem; height: auto; margin: 0 auto; }
+figure svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto; margin: 0 auto; }
 svg .ink { fill: var(--ink); }
 svg .line { stroke: var(--ink); }
 svg .card { fill: var(--card); }
