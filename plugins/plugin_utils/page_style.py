@@ -12,6 +12,8 @@ STYLE = """\
 :root { color-scheme: light dark; --ink: #1f2328; --card: #ffffff; --soft: #f3f5f7; --rule: #c8ced4; --link: #0550ae; --strong: #0b3d91; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6edf3; --card: #0d1117; --soft: #1a2029; --rule: #3a424c; --link: #79c0ff; --strong: #a5d1ff; }
+  svg [fill="#0072b2"] { fill: #4aa8e0; }
+  svg [stroke="#0072b2"] { stroke: #4aa8e0; }
 }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
@@ -32,7 +34,7 @@ th, td { border: 1px solid var(--rule); padding: 0.3rem 0.6rem; text-align: left
 th { background: var(--soft); }
 td code { white-space: nowrap; }
 figure.box { border: 1px solid var(--rule); border-radius: 0.3rem; }
-figure svg { display: block; width: 100%; min-width: 34rem; max-width: 48rem; height: auto; margin: 0 auto; }
+figure svg { display: block; width: 100%; min-width: 30rem; max-width: 48rem; height: auto; margin: 0 auto; }
 svg .ink { fill: var(--ink); }
 svg .line { stroke: var(--ink); }
 svg .card { fill: var(--card); }
