@@ -27,7 +27,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.simulation impor
 REQUESTS_NEEDED = {0.50: 20, 0.90: 64, 0.95: 130, 0.99: 662}
 CONFIDENCE = 0.95
 # Simulated tests: enough for the ends of the ranges, and no more simulated requests than some seconds allow.
-MOST_TESTS, FEWEST_TESTS = 1000, 200
+MOST_TESTS, FEWEST_TESTS = 500, 200
 SIMULATED_REQUESTS = 2_000_000
 
 

@@ -38,6 +38,9 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verificat
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
 
+# Means of runs on a quiet machine differ by less; beyond that a sizing by the run is another one.
+SERVICE_CHANGE_LIMIT = 0.05
+
 Conclusion = Literal["confirmed", "service_times_changed", "unusual_arrivals", "not_confirmed", "undecided"]
 
 
@@ -131,7 +134,7 @@ def _verify(result: Mapping[str, Any], times: ServiceTimes, test: LoadTest) -> V
         test_id=test.test_id,
         run_id=run_id,
         conclusion=conclusion,
-        message=message,
+        message=message[0].upper() + message[1:],
         dispatch=test.dispatch,
         seed=test.seed,
         workers=test.workers,
@@ -147,7 +150,7 @@ def _verify(result: Mapping[str, Any], times: ServiceTimes, test: LoadTest) -> V
         overhead_seconds=observed.mean_seconds - statistics.fmean(request.service_seconds for request in requests),
         rows=rows,
         notes=tuple(_notes(test)),
-        warnings=tuple(_warnings(result, test)),
+        warnings=tuple(_warnings(result, test, observed.mean_seconds / times.mean_seconds - 1)),
         table=_table(rows),
     )
 
@@ -262,9 +265,15 @@ def _notes(test: LoadTest) -> Iterator[str]:
         )
 
 
-def _warnings(result: Mapping[str, Any], test: LoadTest) -> Iterator[Caveat]:
+def _warnings(result: Mapping[str, Any], test: LoadTest, change: float) -> Iterator[Caveat]:
     if result.get("isolated") is not True:
         yield Caveat(code="not_isolated", message="the run that predicts was not isolated: distrust its service times")
+    if abs(change) > SERVICE_CHANGE_LIMIT:
+        yield Caveat(
+            code="service_times_differ",
+            message=f"a request took {abs(change):.0%} {'more' if change > 0 else 'less'} of a worker than in the run, which "
+            "percentiles of few requests may not show: measure again on a quiet machine, or send more requests",
+        )
     yield from test.warnings
 
 

@@ -11,6 +11,7 @@ import platform
 import re
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -188,11 +189,17 @@ def test_a_worker_that_is_killed(play: Play, tmp_path: Path, worker: str, worker
     assert re.search(r"from outside after \d+ requests", answer["msg"]), answer["msg"]
 
 
-def test_an_interrupted_test_leaves_nothing(play: Play, tmp_path: Path, worker: str, workers: Containers) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_test_that_nobody_waits_for_leaves_nothing(
+    play: Play, tmp_path: Path, worker: str, workers: Containers, number: signal.Signals
+) -> None:
     run = play(loading(tmp_path, image=worker, requests=500))
     workers.wait_for_one()
     run.wait_for("answered")
-    run.interrupt()
+    if number == signal.SIGINT:
+        run.interrupt()
+    else:
+        run.signal(number)
     run.wait()
     assert workers.seconds_until_gone() < 20
 

@@ -18,7 +18,7 @@ def a_load_test(
     rate_rps: float = 0.3,
     workers: int = 1,
     workers_planned: int | None = None,
-    requests: int = 200,
+    requests: int = 140,
     dispatch: str = "random",
     factor: float = 1.0,
     delay_seconds: float = 0.0,
