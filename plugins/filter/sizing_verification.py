@@ -11,8 +11,12 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import DEFAULT_PERCENTILE
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import DEFAULT_UTILISATION_CEILING
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
+    DEFAULT_UTILISATION_CEILING,
+    LatencyObjective,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import verify
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification_plan import (
     Asked,
@@ -41,6 +45,8 @@ def sizing_verification_plan(
     dispatch: Any = "random",
     threads: Any = 1,
     cpus: Any = 1,
+    latency_seconds: Any = None,
+    latency_percentile: Any = DEFAULT_PERCENTILE,
 ) -> dict[str, Any]:
     """How many workers to test, and at which rate."""
     name = "sizing_verification_plan"
@@ -53,6 +59,7 @@ def sizing_verification_plan(
             dispatch=dispatch,
             threads=int(threads),
             cpus=float(cpus),
+            objective=LatencyObjective(float(latency_percentile), float(latency_seconds)) if latency_seconds else None,
         )
         planned: dict[str, Any] = plain(plan_test(_mapping(name, "result", result), asked))
     except (VerificationError, TypeError, ValueError) as error:

@@ -106,7 +106,8 @@ def requests_measured(target: Mapping[str, Any], clips: Sequence[Mapping[str, An
         times=times,
         audio_seconds=audio_seconds,
         samples=samples,
-        work_factor=times.mean_seconds / statistics.fmean(benchmark.seconds),
+        # Exactly 1 where it is the benchmark's clip, whatever sums in another order round to.
+        work_factor=times.mean_seconds / statistics.fmean(benchmark.seconds) if own or load.mix else 1.0,
         clips=tuple(map(_figures, own)),
         warnings=tuple(warnings),
     )

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
     Dispatch,
+    LatencyObjective,
     carried_erlangs,
     check_arrivals,
     smallest_workers,
@@ -42,6 +43,7 @@ class Asked:
     dispatch: Dispatch
     threads: int
     cpus: float
+    objective: LatencyObjective | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def plan_test(result: Mapping[str, Any], asked: Asked) -> PlannedTest:
             workers = smallest_workers(
                 asked.target_rps,
                 times,
+                asked.objective if asked.utilisation is None else None,
                 utilisation_ceiling=asked.utilisation_ceiling if asked.utilisation is None else asked.utilisation,
                 dispatch=asked.dispatch,
                 derate=derate,

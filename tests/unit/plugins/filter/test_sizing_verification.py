@@ -50,3 +50,10 @@ def test_what_they_cannot_use_is_one_clear_line(name: str, arguments: tuple[Any,
     with pytest.raises(AnsibleFilterError, match=f"^sizing_verification_{name}: .*{words}") as caught:
         FILTERS[f"sizing_verification_{name}"](*arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_a_latency_objective_asks_for_more_workers() -> None:
+    plan = FilterModule().filters()["sizing_verification_plan"]
+    without, tight = plan(xeon_pool(), 1), plan(xeon_pool(), 1, latency_seconds="6")
+    assert tight["workers"] > without["workers"]
+    assert tight["utilisation"] < without["utilisation"]
