@@ -85,6 +85,9 @@ class Request:
     precision_of: str = "latency"
     max_processes: int = 40
     time_budget_seconds: int = 0
+    # Where the events are kept on this host, and whether to go on from those that are there.
+    journal: t.Optional[str] = None
+    resume: bool = False
 
     @property
     def nano_cpus(self) -> int:

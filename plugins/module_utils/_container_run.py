@@ -32,6 +32,7 @@ from ._container import (
 )
 from ._container_outcome import Ending, complete, how_far, one_line, read_outcome, taints, timed_out
 from ._engine_turn import LABEL, EngineTurn
+from ._kept_journal import KeptJournal
 from ._progress import Journal
 
 try:
@@ -66,6 +67,7 @@ class ContainerRun:
         self._request = request
         self._caller = caller
         self._journal = Journal(request.run_id)
+        self._kept = KeptJournal(request.journal)
         self._started = 0.0
         self._elapsed_seconds = 0.0
 
@@ -89,6 +91,7 @@ class ContainerRun:
                     self._start(image, engine, turn.owner, audio)
                     state = self._watch(turn)
                     output = self._read_logs()
+                    self.warnings += self._kept.keep(self._journal)
                 finally:
                     self._remove()
         ending = Ending(state["ExitCode"], state["OOMKilled"], self._elapsed_seconds, self._journal)
@@ -140,7 +143,7 @@ class ContainerRun:
         api = self._client.api
         created = api.create_container(
             image.id,
-            command=[*runner_arguments(self._request, image.id), "--take-turns"],
+            command=[*runner_arguments(self._request, image.id), *self._earlier(), "--take-turns"],
             name=self.facts["name"],
             user=unprivileged_user(image.attrs["Config"].get("User") or ""),
             labels=self._labels(owner),
@@ -163,6 +166,14 @@ class ContainerRun:
         self._started = time.monotonic()
         if audio is not None:
             self._send_audio(audio, stdin)
+
+    def _earlier(self) -> t.List[str]:
+        """The argument that hands on what an interrupted run had finished, read once that one has had its last turn."""
+        if not self._request.resume:
+            self._kept.forget()
+            return []
+        packed = self._kept.packed()
+        return [] if packed is None else [f"--resume-packed={packed}"]
 
     def _labels(self, owner: str) -> t.Dict[str, str]:
         # It may wait for its turns as long as it may measure.
@@ -201,6 +212,7 @@ class ContainerRun:
                 self._caller.say(follower.journal.words)
             if follower.journal.iterations >= self._journal.iterations:
                 self._journal = follower.journal
+            self.warnings += self._kept.keep(self._journal)
             if self._journal.turns_asked > turns_given:
                 deadline += turn.pass_on()
                 turns_given += self._wake()
