@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from bench_runner import cli, result, runner
-from bench_runner.interruption import be_undisturbed
 from tests.unit.bench_runner.a_run import COUNTERS, SOFTWARE, TRANSCRIPT
 
 Answers = Callable[[dict[str, Any], int, object], Iterator[dict[str, Any]]]
@@ -64,7 +63,6 @@ def run(
             code = cli.main(given)
         except KeyboardInterrupt:
             code = -1
-        be_undisturbed()
         told = capsysbinary.readouterr()
         made: dict[str, Any] = json.loads(told.out) if told.out else {}
         assert result.problems(made) == [] if made else True
