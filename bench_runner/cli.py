@@ -92,12 +92,14 @@ def parser() -> Parser:
     split.add_argument(
         "--journal", type=Path, metavar="FILE", help="append every event, fsynced; see bench_runner.recover"
     )
-    split.add_argument(
+    earlier = split.add_mutually_exclusive_group()
+    earlier.add_argument(
         "--resume",
         type=Path,
         metavar="FILE",
         help="go on from the journal of a run that was interrupted: its finished processes are taken",
     )
+    earlier.add_argument("--resume-packed", metavar="TEXT", help="the same, of a journal as gzip in base64")
     add_shared_options(made)
     return made
 
@@ -206,8 +208,14 @@ def _settings(options: argparse.Namespace) -> Settings:
         fallback=options.fallback,
         turns_within=(options.deadline or LARGEST_NUMBER) if options.take_turns else None,
         **_adaptive_settings(options),
-        earlier=resume.read(options.resume) if options.resume else None,
+        earlier=_earlier(options),
     )
+
+
+def _earlier(options: argparse.Namespace) -> resume.Earlier | None:
+    if options.resume is not None:
+        return resume.read(options.resume)
+    return None if options.resume_packed is None else resume.unpack(options.resume_packed)
 
 
 def _adaptive_settings(options: argparse.Namespace) -> dict[str, Any]:

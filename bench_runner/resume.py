@@ -8,6 +8,9 @@ A process that was cut short is measured again. Whatever bears on the times must
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,7 @@ from bench_runner.result import COLUMNS
 
 Event = dict[str, Any]
 
+MAX_JOURNAL_BYTES = 8 * 1024**2
 # What of the two results' beginnings must agree.
 KNOWN = (
     "target",
@@ -69,22 +73,36 @@ class Earlier:
 def read(journal: Path) -> Earlier:
     """The last run in a journal."""
     try:
-        text = journal.read_bytes().decode("utf-8", "replace")
+        content = journal.read_bytes()
     except OSError as error:
         raise BenchmarkError(
             ExitCode.USAGE, f"cannot read the journal {journal}: {error.strerror}; name the one of the interrupted run"
         ) from error
-    events, _other_lines = read_events(text)
+    return _earlier(content, str(journal))
+
+
+def unpack(packed: str) -> Earlier:
+    """The last run in a journal that comes as gzip in base64, into a container in which there is no file of it."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        content = unpacker.decompress(base64.b64decode(packed, validate=True), MAX_JOURNAL_BYTES)
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise cannot_resume(f"the packed journal cannot be unpacked ({error})") from error
+    return _earlier(content, "the packed journal")
+
+
+def _earlier(content: bytes, name: str) -> Earlier:
+    events, _other_lines = read_events(content.decode("utf-8", "replace"))
     if not any(event["event"] == "process" and event.get("phase") == "done" for event in events):
-        raise cannot_resume(f"no process was finished in {journal}")
+        raise cannot_resume(f"no process was finished in {name}")
     try:
         return _last_run(events)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise cannot_resume(f"the events in {journal} lack what bench_runner writes ({error!r})") from error
+        raise cannot_resume(f"the events in {name} lack what bench_runner writes ({error!r})") from error
 
 
 def cannot_resume(reason: str) -> BenchmarkError:
-    return BenchmarkError(ExitCode.USAGE, f"there is nothing to go on from: {reason}; run without --resume")
+    return BenchmarkError(ExitCode.USAGE, f"there is nothing to go on from: {reason}; measure anew, without resuming")
 
 
 def _last_run(events: list[Event]) -> Earlier:

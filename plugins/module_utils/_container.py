@@ -86,6 +86,9 @@ class Request:
     precision_of: str = "latency"
     max_processes: int = 40
     time_budget_seconds: int = 0
+    # Where the events are kept on this host, and whether to go on from those that are there.
+    journal: t.Optional[str] = None
+    resume: bool = False
 
     @property
     def nano_cpus(self) -> int:
@@ -118,6 +121,8 @@ def read_request(options: t.Dict[str, t.Any]) -> Request:
         )
     if not 0.01 <= options["cpus"] <= 1024:
         raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
+    if options.get("resume") and not options["journal"]:
+        raise RunError("bad_usage", "resume needs the journal to go on from")
     if options["timeout"] < 1:
         raise RunError("bad_usage", f"timeout {options['timeout']} leaves no time; give seconds")
     return Request(
@@ -138,6 +143,8 @@ def read_request(options: t.Dict[str, t.Any]) -> Request:
         timeout_seconds=options["timeout"],
         cpuset=options["cpuset"],
         allow_emulation=options["allow_emulation"],
+        journal=options.get("journal") or None,
+        resume=options.get("resume", False),
         cpu_model=options["cpu_model"] or None,
         audio=options["audio"] or None,
         fallback=options.get("fallback", False),

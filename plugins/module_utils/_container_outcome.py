@@ -38,7 +38,9 @@ def read_outcome(request: Request, ending: Ending, output: bytes) -> t.Dict[str,
     if ending.exit_code != 0:
         raise explain(request, ending)
     try:
-        return read_result(output, request.expected_result, ending.elapsed_seconds)
+        # What an earlier run had finished took none of this one's time.
+        elapsed_seconds = None if request.resume else ending.elapsed_seconds
+        return read_result(output, request.expected_result, elapsed_seconds)
     except ResultError as error:
         raise RunError(
             error.kind, f"{error}; it came from image {request.image}: rebuild that with role runner_image"

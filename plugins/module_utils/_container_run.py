@@ -21,6 +21,7 @@ from ._container import GRACE_SECONDS, Request, RunError, Warned, check_architec
 from ._container_life import TICK_SECONDS, create, engine_faults, find_image, inspect_state, remove
 from ._container_outcome import Ending, complete, how_far, read_outcome, taints, timed_out
 from ._engine_turn import EngineTurn
+from ._kept_journal import KeptJournal
 from ._progress import Journal
 
 try:
@@ -48,6 +49,7 @@ class ContainerRun:
         self._request = request
         self._caller = caller
         self._journal = Journal(request.run_id)
+        self._kept = KeptJournal(request.journal)
         self._started = 0.0
         self._elapsed_seconds = 0.0
 
@@ -71,6 +73,7 @@ class ContainerRun:
                     self._start(image, engine, turn.owner, audio)
                     state = self._watch(turn)
                     output = self._read_logs()
+                    self.warnings += self._kept.keep(self._journal)
                 finally:
                     self.warnings += remove(self._client, self.facts["name"])
         ending = Ending(state["ExitCode"], state["OOMKilled"], self._elapsed_seconds, self._journal)
@@ -102,7 +105,7 @@ class ContainerRun:
             image,
             self._request,
             self.facts,
-            command=[*runner_arguments(self._request, image.id), "--take-turns"],
+            command=[*runner_arguments(self._request, image.id), *self._earlier(), "--take-turns"],
             owner=owner,
             cpu=cpu,
             stdin_open=audio is not None,
@@ -113,6 +116,14 @@ class ContainerRun:
         self._started = time.monotonic()
         if audio is not None:
             self._send_audio(audio, stdin)
+
+    def _earlier(self) -> t.List[str]:
+        """The argument that hands on what an interrupted run had finished, read once that one has had its last turn."""
+        if not self._request.resume:
+            self._kept.forget()
+            return []
+        packed = self._kept.packed()
+        return [] if packed is None else [f"--resume-packed={packed}"]
 
     def _send_audio(self, audio: t.BinaryIO, stdin: t.Any) -> None:
         """Nothing is mounted into the container: a user's audio goes in through its standard input."""
@@ -140,6 +151,7 @@ class ContainerRun:
                 self._caller.say(follower.journal.words)
             if follower.journal.iterations >= self._journal.iterations:
                 self._journal = follower.journal
+            self.warnings += self._kept.keep(self._journal)
             if self._journal.turns_asked > turns_given:
                 deadline += turn.pass_on()
                 turns_given += self._wake()

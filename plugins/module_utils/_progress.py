@@ -21,6 +21,7 @@ MAX_LINE_BYTES = 64 * 1024
 KEPT_OTHER_LINES = 5
 # The phase in which a run that takes turns stays until it is sent SIGUSR1.
 WAITING_FOR_ITS_TURN = "waiting for its turn"
+DONE = "done"
 
 Event = t.Dict[str, t.Any]
 
@@ -31,6 +32,7 @@ class Journal:
     def __init__(self, run_id: str) -> None:
         self.words = ""
         self.iterations = 0
+        self.processes_done = 0
         self.turns_asked = 0
         self.error: t.Optional[Event] = None
         self._run_id = run_id
@@ -72,6 +74,8 @@ class Journal:
             self.iterations += 1
         elif event["event"] == "process" and event.get("phase") == WAITING_FOR_ITS_TURN:
             self.turns_asked += 1
+        elif event["event"] == "process" and event.get("phase") == DONE:
+            self.processes_done += 1
         elif event["event"] == "error":
             self.error = event
         self.words = describe(event) or self.words
@@ -90,6 +94,21 @@ def parse_event(line: str, run_id: str) -> t.Optional[Event]:
     # What is wrong with a command line is said before the run's id was read from it.
     known_ids = (run_id, "") if event["event"] == "error" else (run_id,)
     return event if event.get("run_id") in known_ids else None
+
+
+def finished_processes(journal: bytes) -> int:
+    """How many processes the last run in a journal has finished."""
+    done = 0
+    for line in journal.decode("utf-8", "replace").splitlines():
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict) and event.get("event") == "start":
+            done = 0
+        elif isinstance(event, dict) and event.get("event") == "process" and event.get("phase") == DONE:
+            done += 1
+    return done
 
 
 def describe(event: Event) -> str:

@@ -121,6 +121,18 @@ options:
     description: How many seconds the run may take once its container was started.
     type: int
     default: 7200
+  journal:
+    description:
+      - Where the events of the run are kept on this host, process by process. Folders are made, a file is replaced.
+      - Without it nothing is left of a run whose controller or host died.
+    type: path
+  resume:
+    description:
+      - Go on from what is in O(journal), where there is something. The finished processes are taken, the rest is measured.
+      - What bears on the times must be as it was, or the run fails with V(bad_usage).
+      - The result marks what is old by C(resumed) of a process, and by the warning V(resumed).
+    type: bool
+    default: false
   allow_emulation:
     description:
       - Run an image of another architecture under emulation.
@@ -243,6 +255,8 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "cpu_model": {"type": "str"},
     "labels": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 7200},
+    "journal": {"type": "path"},
+    "resume": {"type": "bool", "default": False},
     "allow_emulation": {"type": "bool", "default": False},
     "engine_url": {"type": "str"},
     "allow_remote": {"type": "bool", "default": False},

@@ -98,5 +98,7 @@ def a_browser() -> Iterator[Browser]:
         pytest.skip(f"there is no Chromium: none of {', '.join(COMMANDS)} is in PATH")
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=command)
-        yield Browser(chromium)
-        chromium.close()
+        try:
+            yield Browser(chromium)
+        finally:
+            chromium.close()

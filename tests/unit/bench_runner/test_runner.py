@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,6 @@ from typing import Any
 import pytest
 
 from bench_runner import cli, result, runner
-from bench_runner.interruption import be_undisturbed
 from tests.unit.bench_runner.a_run import COUNTERS, SOFTWARE, TRANSCRIPT
 
 Answers = Callable[[dict[str, Any], int, object], Iterator[dict[str, Any]]]
@@ -62,7 +63,6 @@ def run(
             code = cli.main(given)
         except KeyboardInterrupt:
             code = -1
-        be_undisturbed()
         told = capsysbinary.readouterr()
         made: dict[str, Any] = json.loads(told.out) if told.out else {}
         assert result.problems(made) == [] if made else True
@@ -179,7 +179,7 @@ def test_a_precise_run_is_resumed_too(run: Running, tmp_path: Path) -> None:
 def test_another_configuration_is_refused(run: Running, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     code, made, events = run(Processes([2050.0]), *arguments, interrupted(run, tmp_path))
     assert (code, made) == (2, {})
-    assert f"differs in {words}; run without --resume" in events[-1]["message"]
+    assert f"differs in {words}; measure anew, without resuming" in events[-1]["message"]
 
 
 def test_other_weights_and_other_software_are_refused(run: Running, tmp_path: Path) -> None:
@@ -205,6 +205,17 @@ def test_what_is_no_journal_is_refused(run: Running, tmp_path: Path, text: str, 
     assert (code, words in events[-1]["message"]) == (2, True)
     code, _made, events = run(Processes([]), *SHORT, f"--resume={tmp_path / 'missing.jsonl'}")
     assert (code, "cannot read the journal" in events[-1]["message"]) == (2, True)
+
+
+def test_a_journal_may_come_on_the_command_line(run: Running, tmp_path: Path) -> None:
+    interrupted(run, tmp_path)
+    packed = base64.b64encode(gzip.compress((tmp_path / "journal.jsonl").read_bytes())).decode()
+    code, made, _events = run(Processes([2050.0]), *SHORT, f"--resume-packed={packed}")
+    assert (code, [process.get("resumed", False) for process in made["processes"]]) == (0, [True, True, False])
+    for spoilt in ("", "no base64!", packed[:-8], base64.b64encode(b"no gzip").decode()):
+        code, _made, events = run(Processes([2050.0] * 3), *SHORT, f"--resume-packed={spoilt}")
+        assert (code, events[-1]["event"]) in ((2, "error"), (0, "end"))
+        assert code == 2 or spoilt == packed[:-8]
 
 
 def test_nothing_is_taken_of_a_process_that_was_cut_short(run: Running, tmp_path: Path) -> None:

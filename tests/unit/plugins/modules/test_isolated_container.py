@@ -42,6 +42,7 @@ def test_empty_texts_are_no_answers_and_labels_are_texts() -> None:
         {"cpus": float("inf")},
         {"memory": "4 GB"},
         {"timeout": 0},
+        {"resume": True},
     ],
 )
 def test_what_no_run_could_do_is_bad_usage(changes: dict[str, Any]) -> None:
