@@ -35,6 +35,24 @@ options:
     description: The target that is the baseline where O(baseline) is empty and the target has results.
     type: str
     default: ''
+  targets:
+    description: Compare runs of these targets alone, apart from a baseline that is a path.
+    type: list
+    elements: str
+    default: []
+  models:
+    description: Compare runs of these models alone, apart from a baseline that is a path.
+    type: list
+    elements: str
+    default: []
+  since:
+    description: Compare runs that started on this day or at this time in UTC, or later.
+    type: str
+    default: ''
+  until:
+    description: As O(since), but runs that started then or before. A day is included as a whole.
+    type: str
+    default: ''
   fail_above:
     description:
       - The gate. It says which groups have a ratio above this while the whole interval of the ratio is above 1.
@@ -74,10 +92,12 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report, compare
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import StatisticsError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -102,11 +122,19 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         if path is not None:
             run_ids = files.read([str(path)])
         files.read(paths)
-        runs = list(files.runs.values())
+        choice = self._choice()
+        runs = [run for run in files.runs.values() if choice.takes(run) or run.run_id in (run_ids or ())]
         reference = self.get_option("reference")
         if path is None and not chosen and any(run.key.target == reference for run in runs):
             chosen = {"target": reference}
         return compare(runs, chosen, run_ids, self._fail_above())
+
+    def _choice(self) -> Choice:
+        lists = {name: tuple(str(value) for value in self.get_option(name)) for name in ("targets", "models")}
+        try:
+            return Choice(**lists, since=self.get_option("since"), until=self.get_option("until"))
+        except StatisticsError as error:
+            raise ComparisonError(f"compare_{error}") from error
 
     def _fail_above(self) -> float | None:
         value = self.get_option("fail_above")

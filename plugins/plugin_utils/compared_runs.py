@@ -10,6 +10,7 @@ A run keeps no iterations, and what many runs share is kept once, so that a long
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ FACTS = (
 )
 # What `same_work` looks at.
 WORK = ("audio", "model_size", "checkpoint", "threads", "decode", "transcript")
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -99,6 +102,33 @@ class Group:
     def values(self, fact: int) -> list[str]:
         """The different values of a fact, by its place in FACTS."""
         return sorted({run.facts[fact] for run in self.runs})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs are wanted; what is empty chooses all. `since` and `until` are beginnings of a time in UTC, inclusive."""
+
+    targets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            text = getattr(self, name)
+            if text and not _TIME.fullmatch(text):
+                raise StatisticsError(
+                    f"{name} is {ascii(text)[:60]}: name a day or a time in UTC, such as 2026-11-23T12:00:00Z"
+                )
+
+    def takes(self, run: Run) -> bool:
+        """Whether the run is wanted. Times of one form sort as text, and a day holds all of its times."""
+        return (
+            (not self.targets or run.key.target in self.targets)
+            and (not self.models or run.key.model_size in self.models)
+            and run.timestamp[:19] >= self.since[:19]
+            and (not self.until or run.timestamp[: len(self.until[:19])] <= self.until[:19])
+        )
 
 
 class Reader:

@@ -97,6 +97,7 @@ def test_a_path_is_a_baseline_and_a_history_is_read(comparing: Comparing, tmp_pa
     ("variables", "words"),
     [
         ({}, "there is no usable result to compare"),
+        ({"compare_since": "yesterday"}, "compare_since is 'yesterday': name a day or a time in UTC"),
         ({"compare_fail_above": "0.5"}, "compare_fail_above is 0.5: name a ratio of 1 or more"),
     ],
 )
@@ -106,6 +107,16 @@ def test_bad_input_is_one_clear_line(comparing: Comparing, variables: dict[str, 
     assert words in run.output
     assert "Traceback" not in run.output
     assert not comparing.results.exists()
+
+
+def test_runs_are_chosen_by_target_and_time(comparing: Comparing) -> None:
+    later = [
+        xeon_pool(run_id=f"run-{day}-later", target=day, timestamp=f"2026-12-{day}T00:00:00Z") for day in ("01", "02")
+    ]
+    comparing.add(mac_m4(), xeon_pool(), *later)
+    run = comparing.run(compare_targets=["mac_m4", "01", "02"], compare_until="2026-12-01")
+    assert run.wait() == 0, run.output
+    assert [item["group"]["target"] for item in comparing.json["comparisons"]] == ["01"]
 
 
 def test_a_file_of_somebody_else_is_left_as_it_is(comparing: Comparing) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Reader, Run
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice, Reader, Run
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import (
     Comparison,
     ComparisonError,
@@ -17,7 +17,11 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison impor
     name_of,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, estimate_ratio
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
+    Sample,
+    StatisticsError,
+    estimate_ratio,
+)
 
 from tests.unit.factories import mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE
@@ -209,3 +213,29 @@ def test_a_hostile_name_acts_on_no_terminal(name: str) -> None:
     lines = [*terminal_table(report), name_of(report.comparisons[0].group)]
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("choice", "days"),
+    [
+        (Choice(), [1, 2, 3]),
+        (Choice(targets=("two", "three")), [2, 3]),
+        (Choice(models=("small",)), [3]),
+        (Choice(since="2026-11-02"), [2, 3]),
+        (Choice(since="2026-11-02T00:00:00Z"), [2, 3]),
+        (Choice(since="2026-11-02T00:00:01Z"), [3]),
+        (Choice(until="2026-11-02"), [1, 2]),
+        (Choice(until="2026-11-01T23:59:59Z"), [1]),
+        (Choice(since="2026-11-02", until="2026-11-02"), [2]),
+    ],
+)
+def test_runs_are_chosen_by_target_model_and_time(choice: Choice, days: list[int]) -> None:
+    results = a_run(1, target="one"), a_run(2, target="two"), a_run(3, target="three", model_size="small")
+    runs = [Reader().run(result) for result in results]
+    assert [int(run.run_id[-1]) for run in runs if choice.takes(run)] == days
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11", "2026-11-02T00:00:00+01:00"])
+def test_a_time_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(StatisticsError, match="name a day or a time in UTC"):
+        Choice(since=text)
