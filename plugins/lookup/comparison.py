@@ -79,7 +79,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, and C(problems), what was not used.
+    - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, C(problems), what was not used, and
+      C(prometheus), the ratios as metrics.
     - In the report, C(baselines) and C(comparisons) are the groups, each comparison with C(ratio), C(verdict), C(reasons) and
       C(warnings); C(gate) says why the limit is not kept, and is empty where it is.
   type: list
@@ -94,6 +95,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report, compare
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_prometheus import prometheus_text
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
@@ -113,7 +115,14 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         finally:
             for problem in files.problems:
                 Display().warning(f"not compared: {problem}")
-        return [{"report": plain(report), "table": terminal_table(report), "problems": files.problems}]
+        return [
+            {
+                "report": plain(report),
+                "table": terminal_table(report),
+                "problems": files.problems,
+                "prometheus": prometheus_text(report),
+            }
+        ]
 
     def _compared(self, files: ResultFiles, paths: list[str]) -> Report:
         baseline, run_ids = self.get_option("baseline") or {}, None
