@@ -168,7 +168,7 @@ class Index:
 
         They have all of these labels and none of the others; `per_target` gives the newest of each target alone.
         """
-        conditions = [(f"{column} = ?", value) for column, value in equal.items()]
+        conditions: t.List[t.Tuple[str, ...]] = [(f"{column} = ?", value) for column, value in equal.items()]
         conditions += [("json_extract(labels, ?) = ?", path(name), value) for name, value in labels.items()]
         conditions += [("json_extract(labels, ?) IS NULL", path(name)) for name in without_labels]
         where = " AND ".join(condition for condition, *_values in conditions) or "TRUE"

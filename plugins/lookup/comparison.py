@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lookup that reads results and compares them; the arithmetic is in plugin_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: comparison
+short_description: Compare results with a baseline
+version_added: 0.1.0
+author:
+  - rightsize.whisper authors (@rightsize)
+description:
+  - Reads result files, histories and folders on the controller, and compares groups of runs with a baseline.
+  - A group is what one target measured with one model, CPU model, number of threads and isolation mode.
+  - Three runs or more of a group are judged by their run means, fewer by the means of their processes.
+  - A file or line that cannot be used is named in a warning and costs the others nothing. Runs that were cut short are left out.
+options:
+  _terms:
+    description:
+      - Files that hold a result (C(*.json)), histories (any other name), and folders of C(*.json) and C(*.jsonl).
+    type: list
+    elements: str
+    required: true
+  baseline:
+    description:
+      - A file, history or folder whose runs are the baseline; or a dictionary that chooses runs by V(target), V(model_size),
+        V(cpu_model), V(threads) or V(isolation_mode), and with V(path) also by where they are.
+      - By default what O(reference) measured, and where it has no result, what the target of the oldest run did.
+    type: raw
+    default: {}
+  reference:
+    description: The target that is the baseline where O(baseline) is empty and the target has results.
+    type: str
+    default: ''
+  targets:
+    description: Compare runs of these targets alone, apart from a baseline that is a path.
+    type: list
+    elements: str
+    default: []
+  models:
+    description: Compare runs of these models alone, apart from a baseline that is a path.
+    type: list
+    elements: str
+    default: []
+  since:
+    description: Compare runs that started on this day or at this time in UTC, or later.
+    type: str
+    default: ''
+  until:
+    description: As O(since), but runs that started then or before. A day is included as a whole.
+    type: str
+    default: ''
+  fail_above:
+    description:
+      - The gate. It says which groups have a ratio above this while the whole interval of the ratio is above 1.
+      - It also fails where no group has a ratio with an interval, since then nothing was judged.
+    type: raw
+notes:
+  - The ratio is mean latency over the baseline's mean latency. Above 1 is slower.
+seealso:
+  - plugin: rightsize.whisper.normalization_ratio
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Compare a folder of results with the history of a week ago
+  ansible.builtin.set_fact:
+    compared: "{{ lookup('rightsize.whisper.comparison', 'results', baseline='last-week/history.jsonl', fail_above=1.05) }}"
+
+- name: Stop where something became slower
+  ansible.builtin.fail:
+    msg: "{{ compared.report.gate }}"
+  when: compared.report.gate | length > 0
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, C(problems), what was not used, and
+      C(prometheus), the ratios as metrics.
+    - In the report, C(baselines) and C(comparisons) are the groups, each comparison with C(ratio), C(verdict), C(reasons) and
+      C(warnings); C(gate) says why the limit is not kept, and is empty where it is.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report, compare
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_prometheus import prometheus_text
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import StatisticsError
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Reads, compares, warns."""
+
+    def run(self, terms: list[Any], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
+        files = ResultFiles()
+        try:
+            report = self._compared(files, [str(term) for term in terms])
+        except ComparisonError as error:
+            raise AnsibleError(f"comparison: {error}") from error
+        finally:
+            for problem in files.problems:
+                Display().warning(f"not compared: {problem}")
+        return [
+            {
+                "report": plain(report),
+                "table": terminal_table(report),
+                "problems": files.problems,
+                "prometheus": prometheus_text(report),
+            }
+        ]
+
+    def _compared(self, files: ResultFiles, paths: list[str]) -> Report:
+        baseline, run_ids = self.get_option("baseline") or {}, None
+        chosen = dict(baseline) if isinstance(baseline, Mapping) else {"path": str(baseline)}
+        path = chosen.pop("path", None)
+        if path is not None:
+            run_ids = files.read([str(path)])
+        files.read(paths)
+        choice = self._choice()
+        runs = [run for run in files.runs.values() if choice.takes(run) or run.run_id in (run_ids or ())]
+        reference = self.get_option("reference")
+        if path is None and not chosen and any(run.key.target == reference for run in runs):
+            chosen = {"target": reference}
+        return compare(runs, chosen, run_ids, self._fail_above())
+
+    def _choice(self) -> Choice:
+        lists = {name: tuple(str(value) for value in self.get_option(name)) for name in ("targets", "models")}
+        try:
+            return Choice(**lists, since=self.get_option("since"), until=self.get_option("until"))
+        except StatisticsError as error:
+            raise ComparisonError(f"compare_{error}") from error
+
+    def _fail_above(self) -> float | None:
+        value = self.get_option("fail_above")
+        if value in (None, ""):
+            return None
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ComparisonError(
+                f"compare_fail_above is {ascii(value)[:60]}: name a ratio of 1 or more, such as 1.05"
+            ) from None

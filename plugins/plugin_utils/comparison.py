@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Groups of runs against a baseline: how many times as long, how sure, and what else differed.
+
+A group is what one target measured with one model, CPU model, number of threads and isolation mode. The ratio is mean
+latency over the baseline's mean latency, so above 1 is slower; its interval is that of `statistics`. Three runs or more
+of a group count by their run means, since processes of one run share that run's fortune; fewer count by process means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import FACTS, Group, Key, Run, grouped
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.same_work import compare_work
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
+    Caveat,
+    Sample,
+    Summary,
+    estimate_ratio,
+)
+
+Verdict = Literal["faster", "slower", "no difference shown", "not comparable"]
+
+# By which a baseline can be chosen.
+BASELINE_KEYS = ("target", "model_size", "cpu_model", "threads", "isolation_mode")
+SHOWN_VALUES = 3
+
+
+class ComparisonError(ValueError):
+    """Runs that cannot be compared as asked; the message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A group as a comparison prints it."""
+
+    target: str
+    model_size: str
+    cpu_model: str
+    threads: int
+    isolation_mode: str
+    runs: int
+    iterations: int
+    unit: str
+    units: int
+    mean_ms: float
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One group against its baseline; without a baseline or a ratio, `reasons` say why it is not comparable."""
+
+    group: Side
+    baseline: Side | None
+    ratio: Summary | None
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    warnings: tuple[Caveat, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every group against its baseline; `gate` says why the limit is not kept, and is empty where it is."""
+
+    baselines: tuple[Side, ...]
+    comparisons: tuple[Comparison, ...]
+    fail_above: float | None
+    gate: str
+
+
+def compare(
+    runs: Sequence[Run],
+    baseline: Mapping[str, object],
+    baseline_run_ids: frozenset[str] | None = None,
+    fail_above: float | None = None,
+) -> Report:
+    """Compare all groups with the baseline.
+
+    The baseline is the runs with `baseline_run_ids`, if given, that have the values in `baseline`. Without either it is
+    what the target of the oldest run measured. A group is compared with the baseline of its own model and threads.
+    """
+    if fail_above is not None and not 1 <= fail_above < math.inf:
+        raise ComparisonError(f"compare_fail_above is {fail_above:g}: name a ratio of 1 or more, such as 1.05")
+    unknown = sorted(set(baseline) - set(BASELINE_KEYS))
+    if unknown:
+        raise ComparisonError(
+            f"compare_baseline has the key {ascii(unknown[0])[:60]}: choose among {', '.join(BASELINE_KEYS)}, or name a path"
+        )
+    if not runs:
+        raise ComparisonError("there is no usable result to compare: see the warnings, or name others in compare_paths")
+    if not baseline and baseline_run_ids is None:
+        baseline = {"target": min(runs, key=lambda run: (run.timestamp, run.run_id)).key.target}
+    chosen = [run for run in runs if _is_chosen(run, baseline, baseline_run_ids)]
+    if not chosen:
+        wanted = ", ".join(f"{name} {ascii(value)[:60]}" for name, value in baseline.items())
+        raise ComparisonError(f"no usable result is of the baseline{f' ({wanted})' if wanted else ''}")
+    taken = {run.run_id for run in chosen}
+    baselines = grouped(chosen)
+    comparisons = tuple(_compare(group, baselines) for group in grouped(run for run in runs if run.run_id not in taken))
+    if not comparisons:
+        raise ComparisonError("there is nothing beside the baseline to compare: name more results in compare_paths")
+    gate = "" if fail_above is None else _gate(comparisons, fail_above)
+    return Report(tuple(_side(group) for group in baselines), comparisons, fail_above, gate)
+
+
+def name_of(side: Side) -> str:
+    """A group in a message that a terminal shows."""
+    return one_line(
+        f"{side.target} ({side.cpu_model}, {side.model_size}, threads {side.threads}, {side.isolation_mode})"
+    )
+
+
+def _is_chosen(run: Run, baseline: Mapping[str, object], run_ids: frozenset[str] | None) -> bool:
+    # Numbers on the command line are texts.
+    equal = all(str(getattr(run.key, name)) == str(value) for name, value in baseline.items())
+    return equal and (run_ids is None or run.run_id in run_ids)
+
+
+def _compare(group: Group, baselines: Sequence[Group]) -> Comparison:
+    candidates = [base for base in baselines if _settings(base.key) == _settings(group.key)]
+    if not candidates:
+        known = ", ".join(sorted({f"{base.key.model_size} with threads {base.key.threads}" for base in baselines}))
+        reason = f"the baseline has no run of {group.key.model_size} with threads {group.key.threads}, but of {known}"
+        return Comparison(_side(group), None, None, "not comparable", (reason,), ())
+    # The likest; `min` takes the oldest of equals.
+    base = min(candidates, key=lambda base: -_likeness(base.key, group.key))
+    reasons = _different_work(base, group)
+    if reasons:
+        differences = tuple(_hidden_differences(base, group))
+        return Comparison(_side(group), _side(base), None, "not comparable", reasons, differences)
+    ratio = _ratio(group, base)
+    warnings = (*_ambiguous(candidates, base), *_hidden_differences(base, group), *ratio.warnings)
+    return Comparison(_side(group), _side(base), ratio, _verdict(ratio), (), warnings)
+
+
+def _settings(key: Key) -> tuple[str, int]:
+    return key.model_size, key.threads
+
+
+def _likeness(one: Key, other: Key) -> int:
+    return sum(getattr(one, name) == getattr(other, name) for name in BASELINE_KEYS)
+
+
+def _different_work(base: Group, group: Group) -> tuple[str, ...]:
+    for ours in base.works:
+        for theirs in group.works:
+            found = compare_work(ours, theirs)
+            if found.verdict == "different":
+                return found.reasons
+    return ()
+
+
+def _ratio(group: Group, base: Group) -> Summary:
+    """The interval of the units' means, about the ratio of the means."""
+    ours, theirs = (Sample(tuple((mean,) for mean in side.means_ms)) for side in (group, base))
+    estimate = estimate_ratio(ours, theirs)
+    centre = group.mean_ms / base.mean_ms
+    if estimate.low is None or estimate.high is None:
+        return replace(estimate, centre=centre)
+    moved = centre / estimate.centre
+    return replace(estimate, centre=centre, low=estimate.low * moved, high=estimate.high * moved)
+
+
+def _verdict(ratio: Summary) -> Verdict:
+    if ratio.low is not None and ratio.low > 1:
+        return "slower"
+    if ratio.high is not None and ratio.high < 1:
+        return "faster"
+    return "no difference shown"
+
+
+def _ambiguous(candidates: Sequence[Group], base: Group) -> Iterator[Caveat]:
+    if len(candidates) > 1:
+        yield Caveat(
+            code="baseline_ambiguous",
+            message=f"{len(candidates)} groups of the baseline fit; compared with {name_of(_side(base))}; "
+            "choose one with compare_baseline",
+        )
+
+
+def _hidden_differences(base: Group, group: Group) -> Iterator[Caveat]:
+    for number, (code, words, _path) in enumerate(FACTS):
+        ours, theirs = base.values(number), group.values(number)
+        if ours != theirs:
+            yield Caveat(
+                code=f"{code}_differs",
+                message=f"{words} differs: {_shown(ours)} in the baseline, {_shown(theirs)} in this group",
+            )
+        elif len(ours) > 1:
+            yield Caveat(code=f"{code}_varies", message=f"{words} varies within both groups: {_shown(ours)}")
+
+
+def _shown(values: Sequence[str]) -> str:
+    shown = [_short(value) for value in values[:SHOWN_VALUES]]
+    more = len(values) - len(shown)
+    return " and ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _short(value: str) -> str:
+    """A value that can be told from another: of a long text, the beginning and a hash."""
+    if len(value) <= 40:
+        return value
+    return f"{value[:19]}… ({hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:8]})"
+
+
+def _gate(comparisons: Sequence[Comparison], fail_above: float) -> str:
+    judged = [item.ratio for item in comparisons if item.ratio is not None and item.ratio.low is not None]
+    if not judged:
+        return "the gate could judge nothing: no group has a ratio with an interval; see why above"
+    slower = [
+        f"{name_of(item.group)} takes {item.ratio.centre:.3f} times as long as its baseline"
+        for item in comparisons
+        if item.ratio is not None and item.verdict == "slower" and item.ratio.centre > fail_above
+    ]
+    return f"slower than compare_fail_above ({fail_above:g}) allows: {'; '.join(slower)}" if slower else ""
+
+
+def _side(group: Group) -> Side:
+    return Side(
+        target=group.key.target,
+        model_size=group.key.model_size,
+        cpu_model=group.key.cpu_model,
+        threads=group.key.threads,
+        isolation_mode=group.key.isolation_mode,
+        runs=len(group.runs),
+        iterations=sum(run.iterations for run in group.runs),
+        unit=group.unit,
+        units=len(group.means_ms),
+        mean_ms=group.mean_ms,
+        first=group.runs[0].timestamp,
+        last=group.runs[-1].timestamp,
+    )
