@@ -252,8 +252,8 @@ def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, 
         "benchmark_memory": "1Gi",
         "benchmark_iterations": 6,
         "benchmark_processes": 3,
-        "verify_sizing_utilisation": 0.4,
-        "verify_sizing_requests": 30,
+        "verify_sizing_utilisation": 0.6,
+        "verify_sizing_requests": 22,
         "verify_sizing_seed": 11,
     }
     run = play(*verifying(results, tiny_image, **asked))
@@ -263,9 +263,10 @@ def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, 
     assert found["run_id"] == measured["run_id"]
     assert found["test"]["audio_sha256"] == measured["audio"]["sha256"]
     assert found["conclusion"] in ("confirmed", "service_times_changed", "unusual_arrivals", "not_confirmed")
-    assert (found["requests"], found["requests_counted"], found["seed"]) == (30, 28, 11)
-    assert found["utilisation_planned"] == pytest.approx(0.4, abs=0.001)
-    assert 0.1 < found["utilisation_measured"] < 0.9
+    assert (found["requests"], found["seed"]) == (22, 11)
+    assert 20 <= found["requests_counted"] <= 22
+    assert found["utilisation_planned"] == pytest.approx(0.6, abs=0.001)
+    assert 0.1 < found["utilisation_measured"] <= 1
     # The way to the worker and back is no part of what is predicted.
     assert 0 <= found["overhead_seconds"] < 0.1
     p50, p90, *_more = found["rows"]
@@ -276,7 +277,7 @@ def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, 
     assert "| p90 | needs 64 requests |" in section
 
     # Once more from the history alone, which must not measure again; too few requests decide nothing.
-    again = play(*verifying(results, tiny_image, **{**asked, "verify_sizing_requests": 12}))
+    again = play(*verifying(results, tiny_image, **{**asked, "verify_sizing_requests": 10}))
     assert again.wait(600) == 0, again.output
     assert len((results / "history.jsonl").read_text().splitlines()) == 1
     [found] = json.loads((results / "verify_sizing.json").read_text())["verifications"]
