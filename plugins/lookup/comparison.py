@@ -80,7 +80,7 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, C(problems), what was not used, and
-      C(prometheus), the ratios as metrics.
+      C(exports), the runs and ratios in other formats, each with C(format), C(file) and C(text).
     - In the report, C(baselines) and C(comparisons) are the groups, each comparison with C(ratio), C(verdict), C(reasons) and
       C(warnings); C(gate) says why the limit is not kept, and is empty where it is.
   type: list
@@ -93,9 +93,9 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice, Run
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report, compare
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_prometheus import prometheus_text
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_exports import exports
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
@@ -109,7 +109,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         self.set_options(var_options=variables, direct=kwargs)
         files = ResultFiles()
         try:
-            report = self._compared(files, [str(term) for term in terms])
+            runs, report = self._compared(files, [str(term) for term in terms])
         except ComparisonError as error:
             raise AnsibleError(f"comparison: {error}") from error
         finally:
@@ -120,11 +120,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 "report": plain(report),
                 "table": terminal_table(report),
                 "problems": files.problems,
-                "prometheus": prometheus_text(report),
+                "exports": plain(exports(runs, report)),
             }
         ]
 
-    def _compared(self, files: ResultFiles, paths: list[str]) -> Report:
+    def _compared(self, files: ResultFiles, paths: list[str]) -> tuple[list[Run], Report]:
         baseline, run_ids = self.get_option("baseline") or {}, None
         chosen = dict(baseline) if isinstance(baseline, Mapping) else {"path": str(baseline)}
         path = chosen.pop("path", None)
@@ -136,7 +136,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         reference = self.get_option("reference")
         if path is None and not chosen and any(run.key.target == reference for run in runs):
             chosen = {"target": reference}
-        return compare(runs, chosen, run_ids, self._fail_above())
+        return runs, compare(runs, chosen, run_ids, self._fail_above())
 
     def _choice(self) -> Choice:
         lists = {name: tuple(str(value) for value in self.get_option(name)) for name in ("targets", "models")}
