@@ -173,11 +173,10 @@ class Index:
         conditions += [("json_extract(labels, ?) IS NULL", path(name)) for name in without_labels]
         where = " AND ".join(condition for condition, *_values in conditions) or "TRUE"
         values = [value for _condition, *given in conditions for value in given]
-        lines = f"SELECT {'MAX(line)' if per_target else 'line'} FROM records WHERE {where}"
         if per_target:
-            lines += " GROUP BY target"
+            where = f"line IN (SELECT MAX(line) FROM records WHERE {where} GROUP BY target)"
         rows = self._connection.execute(
-            f"SELECT run_id, {', '.join(SUMMARY)} FROM records WHERE line IN ({lines}) ORDER BY line DESC LIMIT ?",
+            f"SELECT run_id, {', '.join(SUMMARY)} FROM records WHERE {where} ORDER BY line DESC LIMIT ?",
             (*values, count),
         )
         return [_as_python(dict(row)) for row in rows]
