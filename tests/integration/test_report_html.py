@@ -73,8 +73,8 @@ def test_the_page_runs_nothing_asks_for_nothing_and_can_be_read(browser: Browser
     shown = seen.page.inner_text("body")
     for text in HOSTILE[:4]:
         assert text in shown.replace("\u200b", "")
-    # The latencies, and a ratio for each candidate, since each says that it has another CPU.
-    assert seen.page.locator("figure svg").count() == 1 + len(HOSTILE)
+    # The latencies, and for each candidate its replicas and a ratio, since each says that it has another CPU.
+    assert seen.page.locator("figure svg").count() == 1 + 2 * len(HOSTILE)
     assert seen.page.locator("script, img, iframe, link, object").count() == 0
 
 
