@@ -74,7 +74,8 @@ def values_file(
 def helm_values(wanted: Wanted, threads: int, chart: Chart) -> dict[str, Any]:
     """The values themselves."""
     dialect = chart.dialect
-    resources = {"requests": dict(wanted.requests), "limits": dict(wanted.limits)}
+    limits = {name: value for name, value in wanted.limits.items() if value is not None or dialect.default_cpu_limit}
+    resources = {"requests": dict(wanted.requests), "limits": limits}
     scaled = wanted.min_replicas is not None
     env: Any = dict(wanted.env)
     if dialect.env_style == "list":
@@ -119,7 +120,7 @@ def _wanted(sizing: Sizing, threads: int, chart: Chart) -> Wanted:
         if scaler is None or dialect.target_cpu is None
         else max(1, scaler.target_cpu_percent // chart.cpus_per_worker),
         requests={"cpu": cpu, **memory},
-        # null takes away what the chart has by default.
+        # null takes away what the chart has by default; helm_values leaves it out where the chart has nothing.
         limits={"cpu": cpu if chart.cpu_limit else None, **memory},
         env=dict.fromkeys(THREAD_VARIABLES, str(threads)) if writes_env else {},
     )
@@ -154,7 +155,8 @@ def _warnings(sizing: Sizing, chart: Chart) -> Iterator[Caveat]:
         yield Caveat(
             code="no_cpu_limit",
             message="without a CPU limit Pods are not of QoS class Guaranteed, and share CPUs with their neighbours: what was "
-            "measured is a worker with a CPU of its own",
+            "measured is a worker with a CPU of its own"
+            + ("" if dialect.default_cpu_limit else "; a limit that other values of yours set stays"),
         )
 
 

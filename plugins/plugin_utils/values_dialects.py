@@ -19,6 +19,8 @@ from typing import Any, cast
 Path = tuple[str, ...]
 KEY = re.compile(r"[A-Za-z0-9_-]+")
 ENV_STYLES = ("map", "list", "none")
+# What a map has beside paths.
+NO_PATHS = ("env_style", "default_cpu_limit")
 # What users set; the rest of a Chart follows from it.
 OPTIONS = frozenset({"dialect", "map", "prefix", "env", "cpu_limit", "cpus_per_worker"})
 # A worker has one thread; a second CPU is the other hyperthread of its core, where nodes hand out whole cores.
@@ -32,7 +34,11 @@ class ChartError(ValueError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """Key paths; None where the chart has no such value. `threads` is a number of threads that the chart itself sets."""
+    """Key paths; None where the chart has no such value. `threads` is a number of threads that the chart itself sets.
+
+    `default_cpu_limit` is whether the chart's own values set a CPU limit, which only null takes away. Where they set none,
+    Helm renders the null, and Kubernetes refuses it.
+    """
 
     replicas: Path | None = None
     resources: Path | None = None
@@ -43,11 +49,12 @@ class Dialect:
     max_replicas: Path | None = None
     target_cpu: Path | None = None
     threads: Path | None = None
+    default_cpu_limit: bool = False
 
     @property
     def paths(self) -> dict[str, Path]:
         """Those that there are."""
-        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "env_style"}
+        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_PATHS}
         return {name: path for name, path in found.items() if path is not None}
 
     @property
@@ -149,9 +156,10 @@ def _own(typed: object) -> Dialect:
     if "resources" not in typed:
         raise ChartError("map has no resources: name the path of the container's resources, such as resources")
     paths: dict[str, Any] = {
-        name: _typed_path(f"map.{name}", path) for name, path in typed.items() if name != "env_style"
+        name: _typed_path(f"map.{name}", path) for name, path in typed.items() if name not in NO_PATHS
     }
-    dialect = Dialect(env_style=cast(str, style), **paths)
+    default_cpu_limit = _switch("map.default_cpu_limit", typed.get("default_cpu_limit", False))
+    dialect = Dialect(env_style=cast(str, style), default_cpu_limit=default_cpu_limit, **paths)
     if (dialect.min_replicas is None) != (dialect.max_replicas is None):
         raise ChartError("map has one of min_replicas and max_replicas: an autoscaler needs both")
     return dialect
@@ -164,11 +172,12 @@ def _typed_path(name: str, typed: object) -> Path:
 
 
 def _check_collisions(dialect: Dialect) -> None:
-    """A value cannot lie within another; a thread count may lie among the variables."""
-    paths = [(name, path) for name, path in dialect.paths.items() if name != "threads"]
+    """A value cannot lie within another; a thread count may lie among the variables of a map."""
+    paths = dialect.paths.items()
     for name, path in paths:
         for other, longer in paths:
-            if other != name and longer[: len(path)] == path:
+            among_variables = (name, other, dialect.env_style) == ("env", "threads", "map") and longer != path
+            if other != name and longer[: len(path)] == path and not among_variables:
                 raise ChartError(f"map.{name} is {'.'.join(path)} and map.{other} is {'.'.join(longer)}: they collide")
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ import pytest
 import yaml
 
 from tests.integration.cluster import Kubectl
-from tests.integration.playbooks import PlaybookRun
-from tests.integration.reporting import Reporting
+from tests.integration.playbooks import ANSIBLE_PLAYBOOK, CHECKOUT, PlaybookRun
+from tests.integration.reporting import REPORT, Reporting, groups
 from tests.unit.factories import mac_m4, xeon_pool
 
 pytest_plugins = ["tests.integration.helm_fixtures", "tests.integration.pod_fixtures"]
@@ -90,6 +91,13 @@ def a_chart(folder: Path, template: str, name: str = "whisper") -> Path:
     return folder
 
 
+def rendered(helm: str, made: Path, *values: Path) -> str:
+    files = [argument for path in values for argument in ("--values", str(path))]
+    return subprocess.run(
+        [helm, "template", "whisper", str(made), *files], check=True, capture_output=True, text=True
+    ).stdout
+
+
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_value_reaches_a_chart_of_the_dialect(reporting: Reporting, helm: str, tmp_path: Path, name: str) -> None:
     options, template = CHARTS[name]
@@ -113,18 +121,68 @@ def test_an_autoscaler_and_no_cpu_limit_reach_the_chart_of_helm_create(
     reporting: Reporting, helm: str, chart: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(yaml.safe_dump({"resources": {"limits": {"cpu": "100m"}}}))
-    run = reporting.run(
-        **BOTH,
-        benchmark_base_rps="1",
-        benchmark_values_cpu_limit="false",
-        benchmark_values_chart=str(chart),
-        benchmark_values_chart_values=[str(own)],
-        benchmark_helm=helm,
-    )
+    own.write_text(yaml.safe_dump({"resources": {"requests": {"cpu": "100m"}}}))
+    options = {
+        "benchmark_base_rps": "1",
+        "benchmark_values_cpu_limit": "false",
+        "benchmark_values_chart": str(chart),
+        "benchmark_values_chart_values": [str(own)],
+        "benchmark_helm": helm,
+    }
+    run = reporting.run(**BOTH, **options)
     assert run.wait() == 0, run.output
     assert "and every value found" in reporting.report.read_text()
-    assert "minReplicas: 4" in (reporting.results / "values-base.yaml").read_text()
+    written = reporting.results / "values-base.yaml"
+    assert "minReplicas: 4" in written.read_text()
+    assert "cpu: null" not in rendered(helm, chart, own, written)
+    own.write_text(yaml.safe_dump({"resources": {"limits": {"cpu": "100m"}}}))
+    run = reporting.run(**BOTH, **options)
+    assert run.wait() == 2
+    assert "limits.cpu none: 100m is that of Deployment" in run.output
+
+
+def test_a_cpu_limit_of_the_chart_is_taken_away_only_where_it_is_said_to_have_one(
+    reporting: Reporting, helm: str, tmp_path: Path
+) -> None:
+    made = a_chart(tmp_path / "whisper", CHARTS["opea_whisper"][1])
+    (made / "values.yaml").write_text(yaml.safe_dump({"resources": {"limits": {"cpu": "100m"}}}))
+    own_map = {"replicas": "replicaCount", "resources": "resources", "default_cpu_limit": True}
+    options: dict[str, Any] = {
+        "benchmark_values_map": own_map,
+        "benchmark_values_cpu_limit": "false",
+        "benchmark_values_chart": str(made),
+        "benchmark_helm": helm,
+    }
+    run = reporting.run(**BOTH, **options)
+    assert run.wait() == 0, run.output
+    assert "100m" not in rendered(helm, made, reporting.results / "values-base.yaml")
+    (made / "values.yaml").unlink()
+    run = reporting.run(**BOTH, **options)
+    assert run.wait() == 2
+    assert "limits.cpu none: null, which Kubernetes refuses, is that of Deployment whisper" in run.output
+
+
+def test_nothing_is_rendered_in_check_mode(reporting: Reporting, helm: str, chart: Path, tmp_path: Path) -> None:
+    reporting.remember(mac_m4(), xeon_pool())
+    variables = {
+        "report_reference_run_id": mac_m4()["run_id"],
+        "report_candidate_run_ids": [xeon_pool()["run_id"]],
+        "benchmark_values_chart": str(chart),
+        "benchmark_helm": helm,
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([REPORT]))
+    hosts = groups({}, {"localhost": None}, reporting.results, variables)
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump(hosts))
+    done = subprocess.run(
+        [ANSIBLE_PLAYBOOK, "--check", "-i", "inventory.yml", "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".ansible" / "collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert not (reporting.results / "values-base.yaml").exists()
 
 
 def test_a_value_that_does_not_reach_the_chart_is_named_and_nothing_is_lost(

@@ -17,7 +17,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.helm_values impo
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import normalize
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import size_cpus
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import DIALECTS, Chart
 
 from tests.unit.factories import mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE
@@ -182,10 +182,20 @@ def test_a_base_rate_gives_an_autoscaler_its_bounds_in_place_of_replicas() -> No
 
 
 def test_without_a_cpu_limit_a_default_of_the_chart_is_taken_away() -> None:
-    file = made(cpu_limit="false")
+    own = {"resources": "resources", "default_cpu_limit": True}
+    file = made(map=own, cpu_limit="false")
     limits = yaml.safe_load(file.text)["resources"]["limits"]
     assert limits == {"cpu": None, "memory": "896Mi"}
     assert "cpu: null" in file.text
+    assert "no_cpu_limit" in codes(file)
+    assert values(map=own) == {"resources": RESOURCES}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_named_chart_has_no_cpu_limit_to_take_away_so_no_null_is_rendered(name: str) -> None:
+    file = made(dialect=name, cpu_limit="false")
+    assert "null" not in "".join(line for line in file.text.splitlines() if not line.startswith("#"))
+    assert file.wanted.limits == {"cpu": None, "memory": "896Mi"}
     assert "no_cpu_limit" in codes(file)
 
 

@@ -21,7 +21,7 @@ WANTED: dict[str, Any] = {
 
 
 def workload(
-    replicas: int | None = 16, resources: Any = None, env: Any = None, kind: str = "Deployment"
+    replicas: int | None = 16, resources: Any = None, env: Any = None, kind: str = "Deployment", name: str = "asr"
 ) -> dict[str, Any]:
     whisper = {
         "name": "whisper",
@@ -30,11 +30,15 @@ def workload(
     }
     containers = [{"name": "proxy"}, whisper]
     spec = {"replicas": replicas, "template": {"spec": {"containers": containers}}}
-    return {"kind": kind, "metadata": {"name": "asr"}, "spec": spec}
+    return {"kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-def scaler(**spec: Any) -> dict[str, Any]:
-    return {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "asr"}, "spec": spec}
+def scaler(target: str = "asr", **spec: Any) -> dict[str, Any]:
+    return {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "asr"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": target}, **spec},
+    }
 
 
 def test_every_value_is_found_among_other_objects_and_containers() -> None:
@@ -57,6 +61,34 @@ def test_a_limit_that_must_go_must_be_gone() -> None:
     gone = {"requests": RESOURCES["requests"], "limits": {"memory": "896Mi"}}
     assert missing_values([workload(resources=gone)], wanted) == []
     assert missing_values([workload()], wanted) == ["limits.cpu none: 1 is that of Deployment asr, container whisper"]
+    kept = {"requests": RESOURCES["requests"], "limits": {"cpu": None, "memory": "896Mi"}}
+    assert missing_values([workload(resources=kept)], wanted) == [
+        "limits.cpu none: null, which Kubernetes refuses, is that of Deployment asr, container whisper"
+    ]
+
+
+def test_a_quantity_without_quotes_is_the_same_and_a_variable_is_not() -> None:
+    unquoted = {"requests": {"cpu": 1, "memory": "896Mi"}, "limits": {"cpu": 1, "memory": "896Mi"}}
+    assert missing_values([workload(resources=unquoted)], WANTED) == []
+    assert missing_values([workload(env=[{"name": "OMP_NUM_THREADS", "value": 1}])], WANTED) == [
+        "env OMP_NUM_THREADS 1: 1 without quotes is that of Deployment asr, container whisper"
+    ]
+
+
+def test_one_workload_must_have_all_of_it() -> None:
+    frontend = workload(16, {}, [], name="frontend")
+    assert missing_values([workload(3), frontend], WANTED) == ["replicas 16: in Deployment asr there is 3"]
+    wanted = {**WANTED, "replicas": None, "min_replicas": 4, "max_replicas": 17}
+    of_another = scaler("frontend", minReplicas=4, maxReplicas=17)
+    assert missing_values([workload(None), frontend, of_another], wanted) == [
+        "minReplicas 4: in no HorizontalPodAutoscaler of Deployment asr there is none",
+        "maxReplicas 17: in no HorizontalPodAutoscaler of Deployment asr there is none",
+    ]
+
+
+def test_objects_that_no_cluster_would_take_are_looked_through_all_the_same() -> None:
+    odd = [{"kind": "Deployment", "spec": {"template": {"spec": {"containers": 7}}}}, scaler(metrics=7)]
+    assert missing_values(odd, WANTED)[-1] == "Deployment None has no container"
 
 
 def test_bounds_are_looked_for_in_autoscalers_of_both_versions() -> None:
@@ -65,9 +97,9 @@ def test_bounds_are_looked_for_in_autoscalers_of_both_versions() -> None:
     for target in ({"targetCPUUtilizationPercentage": 61}, {"metrics": [metric]}):
         assert missing_values([workload(None), scaler(minReplicas=4, maxReplicas=17, **target)], wanted) == []
     assert missing_values([workload(None)], wanted) == [
-        "minReplicas 4: in no HorizontalPodAutoscaler there is none",
-        "maxReplicas 17: in no HorizontalPodAutoscaler there is none",
-        "target CPU utilisation 61: in no HorizontalPodAutoscaler there is none",
+        "minReplicas 4: in no HorizontalPodAutoscaler of Deployment asr there is none",
+        "maxReplicas 17: in no HorizontalPodAutoscaler of Deployment asr there is none",
+        "target CPU utilisation 61: in no HorizontalPodAutoscaler of Deployment asr there is none",
     ]
 
 

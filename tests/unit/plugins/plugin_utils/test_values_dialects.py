@@ -23,6 +23,10 @@ def test_every_dialect_has_resources_and_no_path_within_another(name: str) -> No
     assert Chart.of(dialect=name).dialect.resources
 
 
+def test_a_thread_count_may_lie_among_the_variables_of_a_map() -> None:
+    assert Chart.of(map={**OWN, "env": "e", "threads": "e.threads"}).dialect.threads == ("e", "threads")
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -49,6 +53,14 @@ def test_every_dialect_has_resources_and_no_path_within_another(name: str) -> No
             {"map": {**OWN, "min_replicas": "a"}},
             "map has one of min_replicas and max_replicas: an autoscaler needs both",
         ),
+        (
+            {"map": {**OWN, "env": "e", "env_style": "list", "threads": "e.threads"}},
+            "map.env is e and map.threads is e.threads: they collide",
+        ),
+        ({"map": {**OWN, "threads": "app.resources"}}, "map.resources is app.resources and map.threads is app."),
+        ({"map": {**OWN, "replicas": "n", "threads": "n.t"}}, "map.replicas is n and map.threads is n.t: they collide"),
+        ({"map": {**OWN, "env": "e.x", "threads": "e"}}, "map.threads is e and map.env is e.x: they collide"),
+        ({"map": {**OWN, "default_cpu_limit": "x"}}, "map.default_cpu_limit is 'x': name true or false"),
         ({"prefix": "a/b"}, "prefix is 'a/b': name keys with dots between them, such as service.resources"),
         ({"cpus_per_worker": 0}, "cpus_per_worker is 0: name a whole number from 1 to 8"),
         ({"cpus_per_worker": "1.5"}, "cpus_per_worker is '1.5': name a whole number from 1 to 8"),
