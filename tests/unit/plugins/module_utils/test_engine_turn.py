@@ -57,6 +57,13 @@ class Listener:
         self._meanwhile()
 
 
+class Hurried(Listener):
+    """Waits as long as it is asked to in proportion, only shorter: who passes a turn on waits longer than who looks for one."""
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(0.01 if seconds < _engine_turn.PASS_ON_SECONDS else 0.5)
+
+
 @pytest.fixture(autouse=True)
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(_engine_turn, "FOLDER", str(tmp_path))
@@ -166,7 +173,7 @@ def test_a_turn_that_is_passed_on_is_another_runs_until_that_passes_it_on(lock: 
     passing = threading.Event()
 
     def run(name: str) -> None:
-        with a_run(name, caller=Listener(lambda: time.sleep(0.05))) as turn:
+        with a_run(name, caller=Hurried()) as turn:
             for number in range(3):
                 if number:
                     turn.pass_on()
