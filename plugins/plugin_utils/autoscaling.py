@@ -23,16 +23,6 @@ class Autoscaling:
     max_replicas: int
     target_cpu_percent: int
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.min_replicas <= self.max_replicas:
-            raise ValueError(
-                f"an autoscaler needs 1 ≤ minReplicas ≤ maxReplicas, not {self.min_replicas}, {self.max_replicas}"
-            )
-        if not 1 <= self.target_cpu_percent <= 100:
-            raise ValueError(
-                f"the target of an autoscaler is 1 to 100 % of the CPU request, not {self.target_cpu_percent}"
-            )
-
 
 def autoscaling(base_workers: int, peak_workers: int, peak_utilisation: float) -> Autoscaling:
     """Between the workers of the quiet hours, and one more than the peak needs, for while a new one loads its model.

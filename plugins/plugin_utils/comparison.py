@@ -21,6 +21,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs im
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.same_work import compare_work
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
+    MIN_PROCESSES,
     Caveat,
     Sample,
     Summary,
@@ -139,7 +140,12 @@ def _compare(group: Group, baselines: Sequence[Group]) -> Comparison:
         differences = tuple(_hidden_differences(base, group))
         return Comparison(_side(group), _side(base), None, "not comparable", reasons, differences)
     ratio = _ratio(group, base)
-    warnings = (*_ambiguous(candidates, base), *_hidden_differences(base, group), *ratio.warnings)
+    warnings = (
+        *_few_runs(base, group),
+        *_ambiguous(candidates, base),
+        *_hidden_differences(base, group),
+        *ratio.warnings,
+    )
     return Comparison(_side(group), _side(base), ratio, _verdict(ratio), (), warnings)
 
 
@@ -177,6 +183,17 @@ def _verdict(ratio: Summary) -> Verdict:
     if ratio.high is not None and ratio.high < 1:
         return "faster"
     return "no difference shown"
+
+
+def _few_runs(base: Group, group: Group) -> Iterator[Caveat]:
+    """One run tells nothing of how much runs differ, so an interval of its processes is too narrow for another hour."""
+    fewest = min(len(base.runs), len(group.runs))
+    if fewest < MIN_PROCESSES:
+        yield Caveat(
+            code="few_runs",
+            message=f"a side has {fewest} run{'' if fewest == 1 else 's'}: the interval leaves out how much runs differ, and the "
+            f"verdict may be one of the hour; measure {MIN_PROCESSES} runs or more of each, or both at once, taking turns",
+        )
 
 
 def _ambiguous(candidates: Sequence[Group], base: Group) -> Iterator[Caveat]:

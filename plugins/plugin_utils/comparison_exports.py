@@ -27,7 +27,7 @@ COLUMNS = (
     "latency_mean_seconds",
 )  # fmt: skip
 # A spreadsheet takes a text that begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ def _pyperf(group: Group) -> str:
 
 def _cell(value: object) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in str(value))
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import Comparison, Report, Side
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.terminal import table
 
 HEADER = ("target", "model", "CPU", "threads", "isolation", "runs", "mean ms", "ratio", "95 % interval", "verdict")
 MAX_CELL = 40
@@ -19,8 +18,7 @@ def terminal_table(report: Report) -> list[str]:
     """The lines of a table: the baselines, then every group. Hostile names act on no terminal."""
     baselines = [[*_named(side), "1", "", "baseline"] for side in report.baselines]
     cells = [[one_line(cell, MAX_CELL) for cell in row] for row in [HEADER, *baselines, *map(_row, report.comparisons)]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
-    return [_line(row, widths) for row in cells]
+    return list(table(cells))
 
 
 def _row(comparison: Comparison) -> list[object]:
@@ -32,7 +30,3 @@ def _row(comparison: Comparison) -> list[object]:
 def _named(side: Side) -> list[object]:
     names = [side.target, side.model_size, side.cpu_model, side.threads, side.isolation_mode, side.runs]
     return [*names, f"{side.mean_ms:.1f}"]
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, MixPart, SizingError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.load_percentiles import REQUESTS_NEEDED
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import QueueingError, ServiceTimes
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat, Sample, StatisticsError
 
 WINDOW_SECONDS = 30.0
-# How many samples a percentile needs before one of them lies beyond it often enough (as in bench_runner.summary).
-SAMPLES_FOR = ((0.9, 64), (0.95, 130), (0.99, 662))
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,10 @@ def _seconds_for(part: MixPart, measured: Iterable[Clip], warnings: list[Caveat]
 def _few_samples(samples: int, load: Load) -> Iterable[Caveat]:
     if load.objective is None:
         return
-    needed = next((count for share, count in SAMPLES_FOR if load.objective.percentile <= share), SAMPLES_FOR[-1][1])
+    needed = next(
+        (count for share, count in REQUESTS_NEEDED.items() if load.objective.percentile <= share),
+        max(REQUESTS_NEEDED.values()),
+    )
     if samples < needed:
         yield Caveat(
             code="few_samples",

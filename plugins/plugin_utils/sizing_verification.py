@@ -37,6 +37,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verificat
     service_times,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.terminal import table
 
 # Means of runs on a quiet machine differ by less; beyond that a sizing by the run is another one.
 SERVICE_CHANGE_LIMIT = 0.05
@@ -288,9 +289,7 @@ def _table(rows: tuple[Row, ...]) -> tuple[str, ...]:
         "by chance",
         "verdict",
     )
-    cells = [heading, *map(_cells, rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
-    return tuple("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return table([heading, *map(_cells, rows)])
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics impor
     estimate_ratio,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.stress_plot import Curve, Point, plot
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.terminal import table
 
 MOST_THREADS = 1024
 
@@ -153,9 +154,7 @@ def _table(rows: Sequence[StressRow]) -> tuple[str, ...]:
         "req/s",
         "verdict",
     )
-    cells = [heading, *map(_cells, rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
-    return tuple("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return table([heading, *map(_cells, rows)])
 
 
 def _cells(row: StressRow) -> tuple[str, ...]:

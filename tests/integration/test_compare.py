@@ -146,11 +146,11 @@ def test_metrics_for_prometheus_are_written(comparing: Comparing) -> None:
 
 
 def test_a_table_of_all_runs_is_safe_in_a_spreadsheet(comparing: Comparing) -> None:
-    comparing.add(mac_m4(), xeon_pool(target="=HYPERLINK(1)", cpu_model='a, "b"\nc'))
+    comparing.add(mac_m4(), xeon_pool(target="\t=HYPERLINK(1)", cpu_model='a, "b"\nc'))
     run = comparing.run(compare_export=["csv"])
     assert run.wait() == 0, run.output
     rows = list(csv.DictReader((comparing.results / "results.csv").read_text().splitlines()))
-    assert [row["target"] for row in rows] == ["mac_m4", "'=HYPERLINK(1)"]
+    assert [row["target"] for row in rows] == ["mac_m4", "' =HYPERLINK(1)"]
     assert rows[1]["cpu_model"] == 'a, "b" c'
     assert float(rows[0]["latency_mean_seconds"]) == pytest.approx(1.338)
 

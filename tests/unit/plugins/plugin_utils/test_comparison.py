@@ -49,7 +49,8 @@ def only(report: Report) -> Comparison:
 
 
 def codes(comparison: Comparison) -> set[str]:
-    return {warning["code"] for warning in comparison.warnings}
+    # Of few runs most comparisons here are; a test of its own is about that.
+    return {warning["code"] for warning in comparison.warnings} - {"few_runs"}
 
 
 def test_one_run_each_gives_the_ratio_and_the_interval_of_the_report() -> None:
@@ -246,3 +247,15 @@ def test_what_is_no_benchmark_of_a_target_is_not_compared(label: str) -> None:
     run = Reader().run(xeon_pool(labels={label: "x"}))
     assert not Choice().takes(run)
     assert Choice().takes(Reader().run(xeon_pool(labels={"team": "x"})))
+
+
+def test_fewer_than_three_runs_a_side_are_warned_of() -> None:
+    def codes(ours: int, theirs: int) -> set[str]:
+        base = [Reader().run(a_run(number)) for number in range(1, ours + 1)]
+        group = [Reader().run(a_run(number + 5, target="other")) for number in range(1, theirs + 1)]
+        report = compare([*base, *group], {"target": "xeon_pool"})
+        return {warning["code"] for warning in report.comparisons[0].warnings}
+
+    assert "few_runs" in codes(1, 1)
+    assert "few_runs" in codes(2, 3)
+    assert "few_runs" not in codes(3, 3)
