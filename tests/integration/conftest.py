@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from docker.errors import DockerException, ImageNotFound, NotFound
 from tests.integration import images, runner_images
 from tests.integration.images import ENDLESS_RUNNER, stand_in_context
 from tests.integration.playbooks import PlaybookRun, inventory
+from tests.integration.private_engine import PrivateEngine
 from tests.integration.runner_images import built_image
 
 
@@ -30,6 +33,16 @@ def engine() -> docker.DockerClient:
     except DockerException as error:
         pytest.skip(f"no Docker engine answers: {error}")
     return client
+
+
+@pytest.fixture
+def private_engine() -> Iterator[PrivateEngine]:
+    """An engine that nobody else uses, without any image."""
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        pytest.skip("an engine of the test's own needs dockerd and root")
+    # The name of a socket has 107 characters at most, and the folder of a test may be long.
+    with tempfile.TemporaryDirectory() as folder, PrivateEngine(Path(folder)) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

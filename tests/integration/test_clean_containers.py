@@ -9,7 +9,7 @@ import json
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from docker.errors import NotFound
 
 from tests.integration import images
 from tests.integration.playbooks import PlaybookRun, inventory
+from tests.integration.private_engine import PrivateEngine
 
 pytestmark = [pytest.mark.engine]
 Play = Callable[..., PlaybookRun]
@@ -26,34 +27,34 @@ LABEL = "io.rightsize.whisper."
 
 
 @pytest.fixture
-def left_behind(engine: docker.DockerClient) -> Iterator[Callable[..., str]]:
-    """Makes containers as runs on other machines leave them; gives the name of each."""
-    image = f"rightsize-test-clean:{secrets.token_hex(4)}"
-    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    engine.images.load(images.image_of(image, {"/file": b"nothing"}, architecture, {"Cmd": ["/file"]}))
-    names: list[str] = []
-
-    def make(deadline: float) -> str:
-        names.append(f"rightsize-test-{secrets.token_hex(4)}")
-        labels = {"run-id": names[-1], "owner": "elsewhere:1:1", "deadline": f"{deadline:.0f}"}
-        engine.containers.create(image, name=names[-1], labels={LABEL + key: value for key, value in labels.items()})
-        return names[-1]
-
-    yield make
-    for name in names:
-        try:
-            engine.containers.get(name).remove(force=True)
-        except NotFound:
-            continue
-    engine.images.remove(image, force=True)
+def engine_alone(private_engine: PrivateEngine) -> docker.DockerClient:
+    """An engine on which nobody else measures, since whoever does removes what is left behind."""
+    return private_engine.client()
 
 
 @pytest.fixture
-def clean(play: Play, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def left_behind(engine_alone: docker.DockerClient) -> Callable[..., str]:
+    """Makes containers as runs on other machines leave them; gives the name of each."""
+    image = f"rightsize-test-clean:{secrets.token_hex(4)}"
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    engine_alone.images.load(images.image_of(image, {"/file": b"nothing"}, architecture, {"Cmd": ["/file"]}))
+
+    def make(deadline: float) -> str:
+        name = f"rightsize-test-{secrets.token_hex(4)}"
+        labels = {"run-id": name, "owner": "elsewhere:1:1", "deadline": f"{deadline:.0f}"}
+        engine_alone.containers.create(image, name=name, labels={LABEL + key: value for key, value in labels.items()})
+        return name
+
+    return make
+
+
+@pytest.fixture
+def clean(play: Play, tmp_path: Path, private_engine: PrivateEngine) -> Callable[..., dict[str, Any]]:
     """The answer of the module."""
 
     def run(check: bool = False, **arguments: Any) -> dict[str, Any]:
-        task = {"rightsize.whisper.clean_containers": arguments, "register": "answer", "check_mode": check}
+        options = {"engine_url": private_engine.url, **arguments}
+        task = {"rightsize.whisper.clean_containers": options, "register": "answer", "check_mode": check}
         keep = {
             "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": f"{tmp_path}/answer", "mode": "0644"}
         }
@@ -65,17 +66,17 @@ def clean(play: Play, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 def test_only_what_nobody_waits_for_is_removed(
-    clean: Callable[..., dict[str, Any]], left_behind: Callable[..., str], engine: docker.DockerClient
+    clean: Callable[..., dict[str, Any]], left_behind: Callable[..., str], engine_alone: docker.DockerClient
 ) -> None:
     old, recent = left_behind(time.time() - 1), left_behind(time.time() + 3600)
     rehearsed = clean(check=True)
     assert rehearsed["changed"]
-    assert old in rehearsed["removed"]
-    assert recent not in rehearsed["removed"]
-    assert engine.containers.get(old)
-    assert old in clean()["removed"]
+    assert rehearsed["removed"] == [old]
+    assert engine_alone.containers.get(old)
+    assert clean()["removed"] == [old]
     with pytest.raises(NotFound):
-        engine.containers.get(old)
-    assert engine.containers.get(recent)
-    # Only rehearsed, since others may measure on this engine now.
-    assert recent in clean(check=True, all=True)["removed"]
+        engine_alone.containers.get(old)
+    assert engine_alone.containers.get(recent)
+    assert not clean()["changed"]
+    assert clean(all=True)["removed"] == [recent]
+    assert not engine_alone.containers.list(all=True)

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,25 +184,21 @@ def test_an_image_of_another_architecture(
 
 
 @pytest.fixture
-def private_engine() -> Iterator[PrivateEngine]:
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
-        pytest.skip("an engine of the test's own needs dockerd and root")
-    # The name of a socket has 107 characters at most, and the folder of a test may be long.
-    with tempfile.TemporaryDirectory() as folder, PrivateEngine(Path(folder)) as engine:
-        engine.client().images.load(tiny_image("tiny:latest", ENDLESS_RUNNER, HERE))
-        yield engine
+def engine_with_tiny(private_engine: PrivateEngine) -> PrivateEngine:
+    private_engine.client().images.load(tiny_image("tiny:latest", ENDLESS_RUNNER, HERE))
+    return private_engine
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_an_engine_that_goes_away_under_a_run(
-    play: Play, tmp_path: Path, private_engine: PrivateEngine, how: str
+    play: Play, tmp_path: Path, engine_with_tiny: PrivateEngine, how: str
 ) -> None:
     kept = tmp_path / "answers"
     kept.mkdir()
-    run = play(measuring(kept, {"image": "tiny", "engine_url": private_engine.url, "iterations": 50}))
+    run = play(measuring(kept, {"image": "tiny", "engine_url": engine_with_tiny.url, "iterations": 50}))
     run.wait_for("iteration")
-    {"stop": private_engine.stop, "kill": private_engine.kill}[how]()
+    {"stop": engine_with_tiny.stop, "kill": engine_with_tiny.kill}[how]()
     assert run.wait() == 2, run.output
     [answer] = answers(kept)
     check_failure(answer)
@@ -217,26 +210,26 @@ def test_an_engine_that_goes_away_under_a_run(
 
 @pytest.mark.slow
 def test_a_container_left_on_a_lost_engine_is_removed_by_the_next_run(
-    play: Play, tmp_path: Path, private_engine: PrivateEngine
+    play: Play, tmp_path: Path, engine_with_tiny: PrivateEngine
 ) -> None:
     kept = tmp_path / "answers"
     kept.mkdir()
-    arguments = {"image": "tiny", "engine_url": private_engine.url, "iterations": 50}
+    arguments = {"image": "tiny", "engine_url": engine_with_tiny.url, "iterations": 50}
     run = play(measuring(kept, arguments))
     run.wait_for("iteration")
-    private_engine.kill()
+    engine_with_tiny.kill()
     assert run.wait() == 2, run.output
     assert "could not be removed" in run.output
-    private_engine.start()
-    [left] = private_engine.client().containers.list(all=True)
+    engine_with_tiny.start()
+    [left] = engine_with_tiny.client().containers.list(all=True)
     again = play(measuring(kept, arguments))
     again.wait_for("iteration")
-    [running] = private_engine.client().containers.list(all=True)
+    [running] = engine_with_tiny.client().containers.list(all=True)
     assert running.id != left.id
     again.interrupt()
     again.wait()
     for _attempt in range(100):
-        if not private_engine.client().containers.list(all=True, ignore_removed=True):
+        if not engine_with_tiny.client().containers.list(all=True, ignore_removed=True):
             return
         time.sleep(0.1)
     raise AssertionError("the container of the interrupted run is still there")

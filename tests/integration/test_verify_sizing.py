@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import secrets
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -204,16 +201,12 @@ def test_a_test_that_nobody_waits_for_leaves_nothing(
     assert workers.seconds_until_gone() < 20
 
 
-def test_an_engine_that_dies(play: Play, tmp_path: Path) -> None:
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
-        pytest.skip("an engine of the test's own needs dockerd and root")
-    # The name of a socket has 107 characters at most, and the folder of a test may be long.
-    with tempfile.TemporaryDirectory() as folder, PrivateEngine(Path(folder)) as mine:
-        mine.client().images.load(script_image("worker:latest", "/bin/python3", WORKER, HERE))
-        run = play(loading(tmp_path, image="worker:latest", engine_url=mine.url, requests=500))
-        run.wait_for("answered, ")
-        mine.kill()
-        answer = failure(run, tmp_path)
+def test_an_engine_that_dies(play: Play, tmp_path: Path, private_engine: PrivateEngine) -> None:
+    private_engine.client().images.load(script_image("worker:latest", "/bin/python3", WORKER, HERE))
+    run = play(loading(tmp_path, image="worker:latest", engine_url=private_engine.url, requests=500))
+    run.wait_for("answered, ")
+    private_engine.kill()
+    answer = failure(run, tmp_path)
     assert answer["failure"] == "engine_lost"
     assert re.search(r"the engine stopped answering after \d+ of 500 requests", answer["msg"]), answer["msg"]
 
