@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the rightsize.whisper authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A test that lacks something skips and says what; where RIGHTSIZE_NO_SKIPS is set, everything is there or it fails."""
+"""A test that lacks something skips and says what; where RIGHTSIZE_NO_SKIPS is set, everything is there or it fails.
+
+Slow tests run there, and where a cluster is given, whose tests take as long anyway. Elsewhere they say that they were skipped.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ INTEGRATION = Path(__file__).parent / "integration"
 TURN_TAKING = (
     "test_isolated_container",
     "test_make",
-    "test_measure_clips",
+    "test_measure",
     "test_progress_over_ssh",
     "test_runner_image",
     "test_stress",
@@ -31,6 +34,8 @@ TURN_TAKING = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Queues of integration tests: the cluster's, those that take the engine's turn, the others. In each, one at a time."""
     for item in items:
+        if item.get_closest_marker("slow") and not (os.environ.get(NO_SKIPS) or os.environ.get("KUBECONFIG")):
+            item.add_marker(pytest.mark.skip(reason=f"slow: {NO_SKIPS}=1 runs it"))
         if INTEGRATION in item.path.parents:
             takes_turns = item.path.name.startswith(TURN_TAKING)
             queue = "cluster" if item.get_closest_marker("cluster") else "turns" if takes_turns else "others"

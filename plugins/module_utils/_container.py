@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._docker import ARCHITECTURES
 
@@ -114,13 +114,24 @@ class Request:
 
 
 def read_request(options: t.Dict[str, t.Any]) -> Request:
-    """What the options ask for, which need not be all; what the runner itself judges, such as the model's name, is left to it."""
+    """What the options ask of a container."""
+    if not 0.01 <= options["cpus"] <= 1024:
+        raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
+    return replace(
+        read_run(options),
+        cpuset=options["cpuset"],
+        allow_emulation=options["allow_emulation"],
+        cpu_model=options["cpu_model"] or None,
+        audio=options["audio"] or None,
+    )
+
+
+def read_run(options: t.Dict[str, t.Any]) -> Request:
+    """What the options ask of a run, which need not be all; what the runner itself judges, such as the model's name, is left to it."""
     if not re.fullmatch(RUN_ID_PATTERN, options["run_id"]):
         raise RunError(
             "bad_usage", f"run_id {options['run_id']!r} is not 8 to 63 lower-case letters, digits and dashes"
         )
-    if not 0.01 <= options["cpus"] <= 1024:
-        raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
     if options.get("resume") and not options["journal"]:
         raise RunError("bad_usage", "resume needs the journal to go on from")
     if options["timeout"] < 1:
@@ -141,15 +152,16 @@ def read_request(options: t.Dict[str, t.Any]) -> Request:
         cpus=options["cpus"],
         memory_bytes=parse_memory(options["memory"]),
         timeout_seconds=options["timeout"],
-        cpuset=options["cpuset"],
-        allow_emulation=options["allow_emulation"],
         journal=options.get("journal") or None,
         resume=options.get("resume", False),
-        cpu_model=options["cpu_model"] or None,
-        audio=options["audio"] or None,
         fallback=options.get("fallback", False),
-        labels={str(name): str(value) for name, value in options["labels"].items()},
+        labels=as_texts(options["labels"]),
     )
+
+
+def as_texts(values: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    """Names and values as texts; YAML reads true as something else."""
+    return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
 def parse_memory(text: str) -> int:

@@ -36,6 +36,7 @@ STOP_SECONDS = 10
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 NODE_ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 AUDIO_FOLDER = "/audio"
+RESUME_FLAG = "--resume-packed="
 # A ConfigMap holds 1 MiB, its keys included.
 MAX_AUDIO_BYTES = 1024 * 1024 - 4096
 # The longest name that is also a host name.
@@ -65,6 +66,8 @@ class PodRequest:
     start_seconds: int = 900
     grace_seconds: int = 45
     audio: t.Optional[t.Tuple[str, bytes]] = None
+    # What an interrupted run had finished, packed for the runner; of the only Pod.
+    earlier: t.Optional[str] = None
 
     @property
     def active_seconds(self) -> int:
@@ -85,7 +88,7 @@ class PodRequest:
 
 def digest(request: PodRequest) -> str:
     """What tells requests apart that would give different Pods; equal for runs that differ in their id alone."""
-    anonymous = replace(request, run=replace(request.run, run_id="any-run-id"))
+    anonymous = replace(request, earlier=None, run=replace(request.run, run_id="any-run-id"))
     asked = [render(anonymous, number, "", 0) for number in range(1, request.pods + 1)]
     audio = hashlib.sha256(request.audio[1]).hexdigest() if request.audio else None
     return hashlib.sha256(json.dumps([asked, request.image_ids, audio], sort_keys=True).encode()).hexdigest()
@@ -156,6 +159,13 @@ def render(request: PodRequest, number: int, owner: str, deadline: float) -> Obj
     }
 
 
+def earlier_of(pod: Object) -> t.Optional[str]:
+    """What the Pod was given of an interrupted run."""
+    arguments = (_named(pod, CONTAINER) or {}).get("args") or []
+    given = [argument[len(RESUME_FLAG) :] for argument in arguments if argument.startswith(RESUME_FLAG)]
+    return given[0] if given else None
+
+
 def audio_config_map(request: PodRequest, pods: t.Sequence[Object]) -> Object:
     """The user's audio, owned by the Pods that mount it: the cluster removes it with the last of them."""
     _name, content = request.audio or ("", b"")
@@ -223,6 +233,8 @@ def parse_quantity(text: object) -> t.Optional[Fraction]:
 def _container(request: PodRequest, run: Request) -> Object:
     amounts = {"cpu": f"{run.cpus:g}", "memory": request.memory}
     arguments = runner_arguments(run, request.image_ids[0] if request.image_ids else run.image)
+    if request.earlier:
+        arguments.append(f"{RESUME_FLAG}{request.earlier}")
     mounts = [{"name": "tmp", "mountPath": "/tmp"}]
     if request.audio:
         arguments.append(f"--audio={AUDIO_FOLDER}/{request.audio[0]}")

@@ -18,6 +18,7 @@ from dataclasses import replace
 from ._caller import Caller
 from ._combine import combine
 from ._container import RunError, Warned
+from ._kept_journal import KeptJournal
 from ._kubernetes import Cluster, ClusterError
 from ._pod_manifest import (
     PREFIX,
@@ -27,6 +28,7 @@ from ._pod_manifest import (
     audio_config_map,
     check_created,
     digest,
+    earlier_of,
     manifest,
 )
 from ._pod_owner import NotKept, keep, target_turn
@@ -59,6 +61,8 @@ class GuaranteedRun:
         self._request = request
         self._caller = caller
         self._keep_folder = keep_folder
+        # Several Pods would need one each; those that still run are taken up in any case.
+        self._kept = KeptJournal(request.run.journal if request.pods == 1 else None)
         self._rescue = Rescue(cluster, keep_folder)
         self._warnings: t.List[Warned] = []
         self._pods: t.List[WatchedPod] = []
@@ -105,6 +109,7 @@ class GuaranteedRun:
             self._rescue.find_files(run.target)
             with self._cleaning_up():
                 if not self._adopt(owner):
+                    self._go_on()
                     self._make(owner)
                 self._provide_audio()
                 self._watch()
@@ -154,6 +159,7 @@ class GuaranteedRun:
             return False
         self._request = replace(self._request, run=replace(self._request.run, run_id=chosen))
         self._pods = sorted(left[chosen], key=lambda pod: pod.number)
+        self._request = replace(self._request, earlier=earlier_of(self._pods[0].pod))
         self.manifests = self._render(owner)
         self.adopted = True
         for asked, pod in zip(self.manifests, self._pods):
@@ -169,6 +175,15 @@ class GuaranteedRun:
             and (pod.has_result or not pod.is_over)
             for pod in pods
         )
+
+    def _go_on(self) -> None:
+        """Hand on what an interrupted run had finished, if that was asked for; else begin anew."""
+        if not self._request.run.resume:
+            self._kept.forget()
+        elif self._request.pods > 1:
+            self._warn("not_resumed", f"{self._request.pods} Pods that are gone cannot be gone on from: measured anew")
+        else:
+            self._request = replace(self._request, earlier=self._kept.packed())
 
     def _make(self, owner: str) -> None:
         self.manifests = self._render(owner)
@@ -220,6 +235,7 @@ class GuaranteedRun:
             for pod in self._pods:
                 with self._naming(pod):
                     pod.refresh()
+                    self._warnings += self._kept.keep(pod.journal)
                     if pod.is_over and not pod.has_result:
                         pod.collect()
             self._caller.say(" | ".join(f"{self._title(pod)}{pod.words}" for pod in self._pods))
@@ -258,7 +274,8 @@ class GuaranteedRun:
     def _read_result(self, pod: WatchedPod) -> Result:
         try:
             document, warnings = pod.collect()
-            elapsed = pod.look.ended.seconds if pod.look.ended else None
+            # What it has from an earlier run took none of its time.
+            elapsed = pod.look.ended.seconds if pod.look.ended and not self._request.earlier else None
             # Both ends of the container's life are told in whole seconds.
             result = read_result(document, pod.run.expected_result, None if elapsed is None else elapsed + 1)
         except ResultError as error:

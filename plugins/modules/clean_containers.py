@@ -16,6 +16,8 @@ description:
     started on this host and were killed, and anybody's containers once their deadline has passed.
   - There is no result in them, since a run that was killed has none; M(rightsize.whisper.isolated_container) removes them too,
     before it measures.
+extends_documentation_fragment:
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: full
@@ -28,13 +30,6 @@ requirements:
 options:
   all:
     description: Remove every container of the benchmark on the engine, also those of runs that are under way.
-    type: bool
-    default: false
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock). By default it is found.
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
     type: bool
     default: false
 seealso:
@@ -66,6 +61,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import ENGINE
 from ..module_utils._container import RunError
 from ..module_utils._docker import EngineError, connect
 from ..module_utils._engine_turn import containers_of_killed_runs
@@ -91,8 +87,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "all": {"type": "bool", "default": False},
-            "engine_url": {"type": "str"},
-            "allow_remote": {"type": "bool", "default": False},
+            **ENGINE,
         },
         supports_check_mode=True,
     )

@@ -17,6 +17,8 @@ description:
   - A result that such a Pod has finished is written to O(result_dir) first. Results that are there already, because a run was
     killed before it could record them, are returned too.
   - Run it on the controller.
+extends_documentation_fragment:
+  - rightsize.whisper.cluster
 attributes:
   check_mode:
     support: full
@@ -27,16 +29,6 @@ attributes:
 requirements:
   - kubernetes >= 31, < 38 (Python package)
 options:
-  context:
-    description: The context of the kubeconfig that names the cluster and the user. It is never guessed.
-    type: str
-    required: true
-  kubeconfig:
-    description: The kubeconfig. By default what E(KUBECONFIG) names, else C(~/.kube/config).
-    type: path
-  namespace:
-    description: The namespace. By default that of the context.
-    type: str
   target:
     description: The target, as it was named to M(rightsize.whisper.guaranteed_pod).
     type: str
@@ -96,6 +88,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import CLUSTER
 from ..module_utils._container import RunError
 from ..module_utils._kubernetes import Cluster, ClusterError
 from ..module_utils._pod_owner import idle_target
@@ -122,9 +115,7 @@ def clean(cluster: Cluster, namespace: str, rescue: Rescue, options: t.Dict[str,
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "context": {"type": "str", "required": True},
-            "kubeconfig": {"type": "path"},
-            "namespace": {"type": "str"},
+            **CLUSTER,
             "target": {"type": "str", "required": True},
             "all": {"type": "bool", "default": False},
             "result_dir": {"type": "path", "required": True},

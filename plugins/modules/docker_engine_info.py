@@ -13,6 +13,8 @@ author:
 description:
   - Finds the Docker engine as every module of this collection finds it, and says which it is, or why there is none.
   - The order is O(engine_url), C(DOCKER_HOST), the Docker context, the sockets where engines are known to listen.
+extends_documentation_fragment:
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: full
@@ -23,13 +25,6 @@ attributes:
 requirements:
   - docker >= 7 (Python package)
 options:
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock).
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
-    type: bool
-    default: false
   timeout:
     description: How many seconds to wait for an engine that is about to start.
     type: int
@@ -72,6 +67,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import ENGINE
 from ..module_utils._docker import EngineError, connect, is_named
 
 
@@ -90,8 +86,7 @@ def find(engine_url: t.Optional[str], allow_remote: bool, timeout_seconds: float
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "engine_url": {"type": "str"},
-            "allow_remote": {"type": "bool", "default": False},
+            **ENGINE,
             "timeout": {"type": "int", "default": 0},
         },
         supports_check_mode=True,

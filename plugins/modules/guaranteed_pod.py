@@ -22,8 +22,14 @@ description:
   - The Pod is removed in every outcome, except where the cluster cannot be reached or the result cannot be written. What a
     killed run left, the next run with the same O(target) takes up if it asks for the same, or else saves and removes.
   - Two runs of one user never measure the same O(target) at once from one controller. A run waits for the one before it.
+  - A Pod that a killed run left is taken up in any case. Of one that is gone, O(resume) takes the processes that it had finished,
+    where there is one Pod.
   - Live progress is shown within 10 seconds of the start, and then at least every 15 seconds.
   - Run it on the controller. It needs the rights that C(docs/kubernetes/role.yaml) grants and checks them first.
+extends_documentation_fragment:
+  - rightsize.whisper.cluster
+  - rightsize.whisper.benchmark
+  - rightsize.whisper.watched
 attributes:
   check_mode:
     support: full
@@ -34,16 +40,6 @@ attributes:
 requirements:
   - kubernetes >= 31, < 38 (Python package)
 options:
-  context:
-    description: The context of the kubeconfig that names the cluster and the user. It is never guessed.
-    type: str
-    required: true
-  kubeconfig:
-    description: The kubeconfig. By default what E(KUBECONFIG) names, else C(~/.kube/config).
-    type: path
-  namespace:
-    description: The namespace. By default that of the context.
-    type: str
   image:
     description: Name of the runner image, as the nodes know it.
     type: str
@@ -80,51 +76,6 @@ options:
       - A run that takes up what a killed one left has the id of that one.
     type: str
     required: true
-  model:
-    description: The openai-whisper model to measure.
-    type: str
-    default: base
-  iterations:
-    description: How many iterations each Pod measures, over all processes.
-    type: int
-    default: 50
-  processes:
-    description: Over how many fresh processes the iterations of a Pod are split.
-    type: int
-    default: 5
-  precision:
-    description:
-      - How well the result must be known, such as V(0.02) for ±2 %. With V(0) exactly O(iterations) are measured.
-      - Otherwise processes of O(iterations) / O(processes) iterations are measured until the interval is that narrow. It is
-        looked at after 5, 8, 12, 18, 27 and 40 processes alone, since looking more often spoils it.
-      - RV(result.stop_reason) tells why the run ended.
-    type: float
-    default: 0
-  precision_of:
-    description:
-      - What O(precision) is meant of, the V(latency) of this run, or a V(ratio) of which it is one side.
-      - Each side of a ratio is measured to O(precision) / √2, so that the two together have it.
-    type: str
-    choices: [latency, ratio]
-    default: latency
-  max_processes:
-    description: With a O(precision), how many processes there may be.
-    type: int
-    default: 40
-  time_budget:
-    description:
-      - With a O(precision), after how many seconds the run ends with the interval that it then has.
-      - V(0) leaves it nine tenths of O(timeout).
-    type: int
-    default: 0
-  threads:
-    description: Size of every thread pool.
-    type: int
-    default: 1
-  warmup:
-    description: Untimed iterations at the start of every process.
-    type: int
-    default: 1
   cpus:
     description:
       - Request and limit, in whole CPUs, since only those can be exclusive.
@@ -138,14 +89,6 @@ options:
   audio:
     description: An audio file on the controller, of at most 1 MiB, to transcribe in place of the bundled sample.
     type: path
-  fallback:
-    description: Decode a window again that came out badly, as a service does. For service times, not for a ratio.
-    type: bool
-    default: false
-  labels:
-    description: Labels to keep in the result.
-    type: dict
-    default: {}
   node_selector:
     description: Labels of the nodes to measure on.
     type: dict
@@ -159,7 +102,7 @@ options:
     description: Name of a PriorityClass.
     type: str
   pods:
-    description: Measure in so many Pods at once, and combine their results as those of processes are.
+    description: Measure in so many Pods at once, each with O(iterations), and combine their results as those of processes are.
     type: int
     default: 1
   distinct_nodes:
@@ -192,15 +135,6 @@ options:
       - Results of the target that are found there are returned in RV(rescued). Remove a file once its result is recorded.
     type: path
     required: true
-  progress_dir:
-    description:
-      - A folder that does not exist yet, for the progress and for the lease of the run. Removed at the end.
-      - Set by the action plugin; without it there is no progress, and nobody needs to look at the run to keep it going.
-    type: path
-  lease_seconds:
-    description: With O(progress_dir), after how many seconds without a look from the controller the run is given up.
-    type: int
-    default: 60
 seealso:
   - module: rightsize.whisper.image_delivery
   - module: rightsize.whisper.clean_pods
@@ -318,16 +252,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import BENCHMARK, CLUSTER, WATCHED
 from ..module_utils._caller import Abandoned, Caller
-from ..module_utils._container import RUN_ID_PATTERN, Request, RunError, parse_memory
+from ..module_utils._container import RunError, as_texts, read_run
 from ..module_utils._kubernetes import Cluster, ClusterError
 from ..module_utils._pod_manifest import MAX_AUDIO_BYTES, PodRequest
 from ..module_utils._pod_run import GuaranteedRun
 
 ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
-    "context": {"type": "str", "required": True},
-    "kubeconfig": {"type": "path"},
-    "namespace": {"type": "str"},
+    **CLUSTER,
     "image": {"type": "str", "required": True},
     "image_ids": {"type": "list", "elements": "str", "default": []},
     "pull_policy": {"type": "str", "choices": ["IfNotPresent", "Never", "Always"], "default": "IfNotPresent"},
@@ -335,20 +268,10 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "architecture": {"type": "str", "choices": ["x86_64", "arm64"]},
     "target": {"type": "str", "required": True},
     "run_id": {"type": "str", "required": True},
-    "model": {"type": "str", "default": "base"},
-    "iterations": {"type": "int", "default": 50},
-    "processes": {"type": "int", "default": 5},
-    "precision": {"type": "float", "default": 0},
-    "precision_of": {"type": "str", "choices": ["latency", "ratio"], "default": "latency"},
-    "max_processes": {"type": "int", "default": 40},
-    "time_budget": {"type": "int", "default": 0},
-    "threads": {"type": "int", "default": 1},
-    "warmup": {"type": "int", "default": 1},
+    **BENCHMARK,
     "cpus": {"type": "int", "default": 1},
     "memory": {"type": "str", "default": "4Gi"},
     "audio": {"type": "path"},
-    "fallback": {"type": "bool", "default": False},
-    "labels": {"type": "dict", "default": {}},
     "node_selector": {"type": "dict", "default": {}},
     "tolerations": {"type": "list", "elements": "dict", "default": []},
     "priority_class": {"type": "str"},
@@ -360,8 +283,7 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "grace": {"type": "int", "default": 45},
     "api_patience": {"type": "int", "default": 300},
     "result_dir": {"type": "path", "required": True},
-    "progress_dir": {"type": "path"},
-    "lease_seconds": {"type": "int", "default": 60},
+    **WATCHED,
 }
 LEAST = {"cpus": 1, "pods": 1, "schedule_timeout": 1, "start_timeout": 1, "timeout": 1, "grace": 0, "api_patience": 0}
 MAX_PODS = 100
@@ -369,34 +291,12 @@ MAX_PODS = 100
 
 def read_request(options: t.Dict[str, t.Any], namespace: str) -> PodRequest:
     """What the options ask for; what the runner or the cluster itself judges is left to them."""
-    if not re.fullmatch(RUN_ID_PATTERN, options["run_id"]):
-        raise RunError(
-            "bad_usage", f"run_id {options['run_id']!r} is not 8 to 63 lower-case letters, digits and dashes"
-        )
     for name, least in LEAST.items():
         if options[name] < least:
             raise RunError("bad_usage", f"{name} {options[name]} is too little; give {least} or more")
     if options["pods"] > MAX_PODS:
         raise RunError("bad_usage", f"pods {options['pods']} is more than the {MAX_PODS} that one result can hold")
-    run = Request(
-        image=options["image"],
-        target=options["target"],
-        run_id=options["run_id"],
-        model=options["model"],
-        iterations=options["iterations"],
-        processes=options["processes"],
-        precision=options["precision"],
-        precision_of=options["precision_of"],
-        max_processes=options["max_processes"],
-        time_budget_seconds=options["time_budget"],
-        threads=options["threads"],
-        warmup=options["warmup"],
-        cpus=options["cpus"],
-        memory_bytes=parse_memory(options["memory"]),
-        timeout_seconds=options["timeout"],
-        fallback=options["fallback"],
-        labels=_texts(options["labels"]),
-    )
+    run = read_run(options)
     return PodRequest(
         run=run,
         namespace=namespace,
@@ -405,7 +305,7 @@ def read_request(options: t.Dict[str, t.Any], namespace: str) -> PodRequest:
         pull_policy=options["pull_policy"],
         pull_secrets=tuple(options["pull_secrets"]),
         architecture=options["architecture"],
-        node_selector=_texts(options["node_selector"]),
+        node_selector=as_texts(options["node_selector"]),
         tolerations=tuple(options["tolerations"]),
         priority_class=options["priority_class"] or None,
         pods=options["pods"],
@@ -430,11 +330,6 @@ def read_audio(path: str) -> t.Tuple[str, bytes]:
             f"the audio file {path} has more than the {MAX_AUDIO_BYTES} bytes that a ConfigMap holds; compress it",
         )
     return re.sub(r"[^A-Za-z0-9.]", "_", Path(path).name).lstrip(".") or "audio", content
-
-
-def _texts(values: t.Dict[str, t.Any]) -> t.Dict[str, str]:
-    """YAML reads the value of many a label as a number or a boolean."""
-    return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
 def rehearsed(run: GuaranteedRun) -> t.Dict[str, t.Any]:

@@ -16,6 +16,9 @@ description:
   - Says by which name Pods then get the image, and by which hashes its nodes may call it, so that
     M(rightsize.whisper.guaranteed_pod) can refuse any other image.
   - An image that is already there is not brought again.
+extends_documentation_fragment:
+  - rightsize.whisper.watched
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: full
@@ -59,20 +62,6 @@ options:
   containerd_address:
     description: The socket of containerd, where C(ctr) does not find it by itself.
     type: str
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock). By default it is found.
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
-    type: bool
-    default: false
-  progress_dir:
-    description: A folder that does not exist yet, for the progress. Set by the action plugin.
-    type: path
-  lease_seconds:
-    description: With O(progress_dir), after how many seconds without a look from the controller it is given up.
-    type: int
-    default: 60
 seealso:
   - module: rightsize.whisper.runner_image
   - module: rightsize.whisper.guaranteed_pod
@@ -142,6 +131,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import ENGINE, WATCHED
 from ..module_utils._caller import Abandoned, Caller
 from ..module_utils._container import architecture
 from ..module_utils._docker import EngineError, connect
@@ -166,10 +156,8 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "kind_cluster": {"type": "str", "default": "kind"},
     "archive": {"type": "path"},
     "containerd_address": {"type": "str"},
-    "engine_url": {"type": "str"},
-    "allow_remote": {"type": "bool", "default": False},
-    "progress_dir": {"type": "path"},
-    "lease_seconds": {"type": "int", "default": 60},
+    **ENGINE,
+    **WATCHED,
 }
 
 

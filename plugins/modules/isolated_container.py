@@ -20,6 +20,10 @@ description:
   - Two runs never measure at once on one engine. A run waits for the one before it.
   - Live progress is shown on the controller within 10 seconds of the start, and then at least every 15 seconds.
   - Images are never pulled; build them with M(rightsize.whisper.runner_image).
+extends_documentation_fragment:
+  - rightsize.whisper.benchmark
+  - rightsize.whisper.watched
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: none
@@ -44,51 +48,6 @@ options:
       - Eight to 63 lower-case letters, digits and dashes.
     type: str
     required: true
-  model:
-    description: The openai-whisper model to measure.
-    type: str
-    default: base
-  iterations:
-    description: How many iterations to measure, over all processes.
-    type: int
-    default: 50
-  processes:
-    description: Over how many fresh processes the iterations are split.
-    type: int
-    default: 5
-  precision:
-    description:
-      - How well the result must be known, such as V(0.02) for ±2 %. With V(0) exactly O(iterations) are measured.
-      - Otherwise processes of O(iterations) / O(processes) iterations are measured until the interval is that narrow. It is
-        looked at after 5, 8, 12, 18, 27 and 40 processes alone, since looking more often spoils it.
-      - RV(result.stop_reason) tells why the run ended.
-    type: float
-    default: 0
-  precision_of:
-    description:
-      - What O(precision) is meant of, the V(latency) of this run, or a V(ratio) of which it is one side.
-      - Each side of a ratio is measured to O(precision) / √2, so that the two together have it.
-    type: str
-    choices: [latency, ratio]
-    default: latency
-  max_processes:
-    description: With a O(precision), how many processes there may be.
-    type: int
-    default: 40
-  time_budget:
-    description:
-      - With a O(precision), after how many seconds the run ends with the interval that it then has.
-      - V(0) leaves it nine tenths of O(timeout).
-    type: int
-    default: 0
-  threads:
-    description: Size of every thread pool.
-    type: int
-    default: 1
-  warmup:
-    description: Untimed iterations at the start of every process.
-    type: int
-    default: 1
   cpus:
     description: The CPU limit, in CPUs.
     type: float
@@ -106,55 +65,19 @@ options:
   audio:
     description: An audio file on this host to transcribe in place of the bundled sample.
     type: path
-  fallback:
-    description: Decode a window again that came out badly, as a service does. For service times, not for a ratio.
-    type: bool
-    default: false
   cpu_model:
     description: Name of the CPU, where the kernel of this host does not tell.
     type: str
-  labels:
-    description: Labels to keep in the result.
-    type: dict
-    default: {}
   timeout:
     description: How many seconds the run may take once its container was started.
     type: int
     default: 7200
-  journal:
-    description:
-      - Where the events of the run are kept on this host, process by process. Folders are made, a file is replaced.
-      - Without it nothing is left of a run whose controller or host died.
-    type: path
-  resume:
-    description:
-      - Go on from what is in O(journal), where there is something. The finished processes are taken, the rest is measured.
-      - What bears on the times must be as it was, or the run fails with V(bad_usage).
-      - The result marks what is old by C(resumed) of a process, and by the warning V(resumed).
-    type: bool
-    default: false
   allow_emulation:
     description:
       - Run an image of another architecture under emulation.
       - The result is tainted by the warning V(emulated), and RV(result.isolated) is false.
     type: bool
     default: false
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock). By default it is found.
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
-    type: bool
-    default: false
-  progress_dir:
-    description:
-      - A folder that does not exist yet, for the progress and for the lease of the run. Removed at the end.
-      - Set by the action plugin; without it there is no progress, and nobody needs to look at the run to keep it going.
-    type: path
-  lease_seconds:
-    description: With O(progress_dir), after how many seconds without a look from the controller the run is given up.
-    type: int
-    default: 60
 seealso:
   - module: rightsize.whisper.runner_image
   - module: rightsize.whisper.result_history
@@ -229,6 +152,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import BENCHMARK, ENGINE, WATCHED
 from ..module_utils._caller import Abandoned, Caller
 from ..module_utils._container import RunError, read_request
 from ..module_utils._container_run import ContainerRun
@@ -238,30 +162,16 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "image": {"type": "str", "required": True},
     "target": {"type": "str", "required": True},
     "run_id": {"type": "str", "required": True},
-    "model": {"type": "str", "default": "base"},
-    "iterations": {"type": "int", "default": 50},
-    "processes": {"type": "int", "default": 5},
-    "precision": {"type": "float", "default": 0},
-    "precision_of": {"type": "str", "choices": ["latency", "ratio"], "default": "latency"},
-    "max_processes": {"type": "int", "default": 40},
-    "time_budget": {"type": "int", "default": 0},
-    "threads": {"type": "int", "default": 1},
-    "warmup": {"type": "int", "default": 1},
+    **BENCHMARK,
     "cpus": {"type": "float", "default": 1},
     "cpuset": {"type": "bool", "default": False},
     "memory": {"type": "str", "default": "4Gi"},
     "audio": {"type": "path"},
-    "fallback": {"type": "bool", "default": False},
     "cpu_model": {"type": "str"},
-    "labels": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 7200},
-    "journal": {"type": "path"},
-    "resume": {"type": "bool", "default": False},
     "allow_emulation": {"type": "bool", "default": False},
-    "engine_url": {"type": "str"},
-    "allow_remote": {"type": "bool", "default": False},
-    "progress_dir": {"type": "path"},
-    "lease_seconds": {"type": "int", "default": 60},
+    **ENGINE,
+    **WATCHED,
 }
 
 

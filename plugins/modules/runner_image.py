@@ -20,6 +20,9 @@ description:
   - The base image is O(base). Where no registry answers for it, one is made from Debian's packages with debootstrap, and
     used in its place until O(base) is on the engine. RV(image.base) says which it was.
   - Waits while a run measures on the engine.
+extends_documentation_fragment:
+  - rightsize.whisper.watched
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: full
@@ -60,20 +63,6 @@ options:
     description: Asked for PyTorch's CPU build where pip's own settings do not offer it. Empty asks nobody.
     type: str
     default: https://download.pytorch.org/whl/cpu
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock). By default it is found.
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
-    type: bool
-    default: false
-  progress_dir:
-    description: A folder that does not exist yet, for the progress. Set by the action plugin.
-    type: path
-  lease_seconds:
-    description: With O(progress_dir), after how many seconds without a look from the controller the build is given up.
-    type: int
-    default: 60
 seealso:
   - module: rightsize.whisper.isolated_container
 """
@@ -162,6 +151,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import ENGINE, WATCHED
 from ..module_utils._caller import Abandoned, Caller
 from ..module_utils._docker import EngineError, connect
 from ..module_utils._image import changed_inputs, describe, make_plan, wanted_image
@@ -181,10 +171,8 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "platform": {"type": "str", "choices": ["amd64", "arm64"]},
     "cache_dir": {"type": "path", "default": "~/.cache/rightsize-whisper"},
     "extra_index_url": {"type": "str", "default": "https://download.pytorch.org/whl/cpu"},
-    "engine_url": {"type": "str"},
-    "allow_remote": {"type": "bool", "default": False},
-    "progress_dir": {"type": "path"},
-    "lease_seconds": {"type": "int", "default": 60},
+    **ENGINE,
+    **WATCHED,
 }
 
 

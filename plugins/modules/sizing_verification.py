@@ -22,6 +22,9 @@ description:
   - The containers are removed in every outcome, which includes that C(ansible-playbook) was stopped or killed, and that the connection to
     this host broke. No other run measures on the engine meanwhile.
   - What the times mean is for P(rightsize.whisper.sizing_verification_report#filter) to say.
+extends_documentation_fragment:
+  - rightsize.whisper.watched
+  - rightsize.whisper.engine
 attributes:
   check_mode:
     support: none
@@ -118,22 +121,6 @@ options:
     description: Run an image of another architecture under emulation.
     type: bool
     default: false
-  engine_url:
-    description: The engine, such as V(unix:///var/run/docker.sock). By default it is found.
-    type: str
-  allow_remote:
-    description: Accept an engine that is not on this host.
-    type: bool
-    default: false
-  progress_dir:
-    description:
-      - A folder that does not exist yet, for the progress and for the lease of the run. Removed at the end.
-      - Set by the action plugin; without it there is no progress, and nobody needs to look at the run to keep it going.
-    type: path
-  lease_seconds:
-    description: With O(progress_dir), after how many seconds without a look from the controller the run is given up.
-    type: int
-    default: 60
 seealso:
   - module: rightsize.whisper.isolated_container
   - plugin: rightsize.whisper.sizing_verification_report
@@ -242,6 +229,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._arguments import ENGINE, WATCHED
 from ..module_utils._caller import Abandoned, Caller
 from ..module_utils._container import RunError, read_request
 from ..module_utils._docker import EngineError, connect
@@ -269,10 +257,8 @@ ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "same_work": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 7200},
     "allow_emulation": {"type": "bool", "default": False},
-    "engine_url": {"type": "str"},
-    "allow_remote": {"type": "bool", "default": False},
-    "progress_dir": {"type": "path"},
-    "lease_seconds": {"type": "int", "default": 60},
+    **ENGINE,
+    **WATCHED,
 }
 
 

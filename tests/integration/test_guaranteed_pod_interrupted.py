@@ -75,6 +75,30 @@ def test_a_rerun_takes_up_what_a_killed_run_left(
     assert answer["result"]["iterations"] == 30
 
 
+@pytest.mark.slow
+def test_what_a_pod_had_finished_that_is_lost_with_its_node_is_gone_on_from(
+    pods: Pods, kubectl: Kubectl, tiny_image: str, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journals" / "here.jsonl"
+    asked = {"image": tiny_image, "model": "tiny.en", "iterations": 4, "processes": 4, "memory": "1Gi", "timeout": 300}
+    run = pods.start(**asked, journal=str(journal))
+    while not journal.exists() or journal.read_text().count('"phase": "done"') < 2:
+        assert run.is_running, run.output
+        time.sleep(0.1)
+    kubectl("delete", "pod", kubectl.wait_for_pod()["metadata"]["name"], "--force", "--grace-period=0")
+    assert run.wait() == 2, run.output
+    assert pods.answer()["failure"] in ("pod_vanished", "pod_killed")
+
+    answer = pods.measured(**asked, journal=str(journal), resume=True)
+    old = [process.get("resumed", False) for process in answer["result"]["processes"]]
+    assert len(old) == 4
+    assert 2 <= sum(old) < 4
+    assert old == sorted(old, reverse=True)
+    assert not answer["adopted"]
+    [warning] = [warning for warning in answer["result"]["warnings"] if warning["code"] == "resumed"]
+    assert f"processes 1 to {sum(old)} " in warning["message"]
+
+
 def test_a_rerun_that_asks_for_something_else_saves_what_was_finished(pods: Pods, kubectl: Kubectl) -> None:
     run = pods.start(iterations=3)
     left = kubectl.wait_for_pod()

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from jsonschema import Draft202012Validator
 from tests.unit.factories import SCHEMA_FILE
 from tests.unit.fake_api import FakeApi, refused
 from tests.unit.fake_cluster import FakeCluster
-from tests.unit.pods import RUN_ID, a_request, terminated
+from tests.unit.pods import RUN_ID, a_request, container_status, terminated
 
 SCHEMA = Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
 
@@ -207,3 +209,59 @@ def test_a_result_that_was_written_already_is_not_written_again(bench: Bench) ->
     assert run.execute()["run_id"] == RUN_ID
     assert run.told["rescued"] == [{"run_id": run_id, "file": path, "result": earlier}]
     assert bench.cluster.pods == {}
+
+
+def arguments_of(run: GuaranteedRun) -> list[str]:
+    [manifest] = run.manifests
+    return list(manifest["spec"]["containers"][0]["args"])
+
+
+def test_what_a_lost_pod_had_finished_is_handed_on(bench: Bench, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text('{"event": "process", "process": 1, "phase": "done"}\n')
+    # The fake result says that it took longer than the Pod ran: most of it is old.
+    bench.cluster.wall_ms = 20_000.0
+    bench.cluster.statuses[1] = {"containerStatuses": terminated(0, seconds=30)}
+    run = bench.run(journal=str(journal), resume=True)
+    assert run.execute()["run_id"] == RUN_ID
+    [packed] = [text for text in arguments_of(run) if text.startswith("--resume-packed=")]
+    content = gzip.decompress(base64.b64decode(packed.partition("=")[2]))
+    assert json.loads(content) == {"event": "process", "process": 1, "phase": "done"}
+
+
+def test_a_run_that_does_not_go_on_begins_anew(bench: Bench, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("{}\n")
+    run = bench.run(journal=str(journal))
+    run.execute()
+    assert not [text for text in arguments_of(run) if text.startswith("--resume")]
+    assert not journal.exists()
+
+
+def test_several_pods_that_are_gone_are_measured_anew_and_that_is_said(bench: Bench, tmp_path: Path) -> None:
+    run = bench.run(journal=str(tmp_path / "journal.jsonl"), resume=True, pods=2)
+    run.execute()
+    assert [warning["code"] for warning in run.warnings] == ["not_resumed"]
+
+
+def test_a_pod_that_went_on_from_another_is_taken_up(bench: Bench, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("{}\n")
+    going_on = {"journal": str(journal), "resume": True}
+    bench.cluster.statuses[1] = {"phase": "Running", "containerStatuses": [container_status(running={})]}
+    bench.caller.pause = interrupted  # type: ignore[method-assign]
+    killed = bench.run(**going_on)
+    killed._give_up = lambda: None  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        killed.execute()
+    assert bench.cluster.pods
+    bench.cluster.statuses.clear()
+    bench.caller = Caller("")
+    again = bench.run(**going_on)
+    again.execute()
+    assert again.adopted
+    assert arguments_of(again) == arguments_of(killed)
+
+
+def interrupted(_seconds: float) -> None:
+    raise KeyboardInterrupt

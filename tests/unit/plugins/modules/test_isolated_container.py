@@ -7,9 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError, read_request
-from ansible_collections.rightsize.whisper.plugins.modules.isolated_container import ARGUMENT_SPEC, DOCUMENTATION
+from ansible_collections.rightsize.whisper.plugins.modules.isolated_container import ARGUMENT_SPEC
 
 
 def options(**changes: Any) -> dict[str, Any]:
@@ -49,7 +48,3 @@ def test_what_no_run_could_do_is_bad_usage(changes: dict[str, Any]) -> None:
     with pytest.raises(RunError) as caught:
         read_request(options(**changes))
     assert caught.value.kind == "bad_usage"
-
-
-def test_every_option_is_documented() -> None:
-    assert set(yaml.safe_load(DOCUMENTATION)["options"]) == set(ARGUMENT_SPEC)
