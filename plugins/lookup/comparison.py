@@ -15,7 +15,8 @@ author:
 description:
   - Reads result files, histories and folders on the controller, and compares groups of runs with a baseline.
   - A group is what one target measured with one model, CPU model, number of threads and isolation mode.
-  - Three runs or more of a group are judged by their run means, fewer by the means of their processes.
+  - Runs are judged by their means where one side at least has three of them, else the means of their processes are.
+  - Of a history the index beside it is read, which is made where it is missing, so that a million runs take seconds.
   - A file or line that cannot be used is named in a warning and costs the others nothing. Runs that were cut short are left out.
 options:
   _terms:
@@ -53,6 +54,17 @@ options:
     description: As O(since), but runs that started then or before. A day is included as a whole.
     type: str
     default: ''
+  exports:
+    description: Other formats to return, among V(prometheus), V(csv) and V(pyperf).
+    type: list
+    elements: str
+    default: []
+  allow_few_runs:
+    description:
+      - Let O(fail_above) judge groups, too, where neither side has three runs. Their interval knows nothing of how much runs
+        differ, so that it fails now and then where nothing has changed.
+    type: bool
+    default: false
   fail_above:
     description:
       - The gate. It says which groups have a ratio above this while the whole interval of the ratio is above 1.
@@ -80,21 +92,21 @@ RETURN = r"""
 _raw:
   description:
     - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, C(problems), what was not used, and
-      C(exports), the runs and ratios in other formats, each with C(format), C(file) and C(text).
+      C(exports), the runs and ratios in the formats that were asked for, each with C(format), C(file) and C(text).
     - In the report, C(baselines) and C(comparisons) are the groups, each comparison with C(ratio), C(verdict), C(reasons) and
       C(warnings); C(gate) says why the limit is not kept, and is empty where it is.
   type: list
   elements: dict
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice, Run
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report, compare
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, compare
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_exports import exports
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table import terminal_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
@@ -109,34 +121,31 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         self.set_options(var_options=variables, direct=kwargs)
         files = ResultFiles()
         try:
-            runs, report = self._compared(files, [str(term) for term in terms])
+            return [self._compared(files, [str(term) for term in terms])]
         except ComparisonError as error:
             raise AnsibleError(f"comparison: {error}") from error
         finally:
             for problem in files.problems:
                 Display().warning(f"not compared: {problem}")
-        return [
-            {
-                "report": plain(report),
-                "table": terminal_table(report),
-                "problems": files.problems,
-                "exports": plain(exports(runs, report)),
-            }
-        ]
 
-    def _compared(self, files: ResultFiles, paths: list[str]) -> tuple[list[Run], Report]:
-        baseline, run_ids = self.get_option("baseline") or {}, None
+    def _compared(self, files: ResultFiles, paths: list[str]) -> dict[str, Any]:
+        baseline, baseline_runs = self.get_option("baseline") or {}, None
         chosen = dict(baseline) if isinstance(baseline, Mapping) else {"path": str(baseline)}
         path = chosen.pop("path", None)
         if path is not None:
-            run_ids = files.read([str(path)])
-        files.read(paths)
-        choice = self._choice()
-        runs = [run for run in files.runs.values() if choice.takes(run) or run.run_id in (run_ids or ())]
+            # Before the choice: of a history that is both, all runs are then known.
+            baseline_runs = files.read([str(path)])
+        runs = files.read(paths, self._choice())
         reference = self.get_option("reference")
         if path is None and not chosen and any(run.key.target == reference for run in runs):
             chosen = {"target": reference}
-        return runs, compare(runs, chosen, run_ids, self._fail_above())
+        report = compare(runs, chosen, baseline_runs, self._fail_above(), self.get_option("allow_few_runs"))
+        return {
+            "report": plain(report),
+            "table": terminal_table(report),
+            "problems": files.problems,
+            "exports": plain(exports(_together(baseline_runs or (), runs), report, self.get_option("exports"))),
+        }
 
     def _choice(self) -> Choice:
         lists = {name: tuple(str(value) for value in self.get_option(name)) for name in ("targets", "models")}
@@ -155,3 +164,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             raise ComparisonError(
                 f"compare_fail_above is {ascii(value)[:60]}: name a ratio of 1 or more, such as 1.05"
             ) from None
+
+
+def _together(baseline_runs: Sequence[Run], runs: list[Run]) -> list[Run]:
+    """All runs, those of a baseline that are elsewhere, too."""
+    if not baseline_runs:
+        return runs
+    known = set(map(id, runs))
+    return [*(run for run in baseline_runs if id(run) not in known), *runs]

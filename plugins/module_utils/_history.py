@@ -19,7 +19,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ._history_index import TEMPORARY, DamagedLine, Index
+from ._history_index import TEMPORARY, DamagedLine, Index, Measured
 from ._history_record import HistoryError, Record, Result, parse_line
 from ._locked_file import locked_file, sync_folder_of, what_is_wrong, write_fully
 from ._result import ResultError, check_result
@@ -116,6 +116,24 @@ class History:
     ) -> t.List[t.Dict[str, t.Any]]:
         """Summaries of the runs that were appended last, newest first; `equal` names columns and their values."""
         return self._ask(lambda index: index.newest(count, equal, labels or {}, without_labels, per_target))
+
+    def measured(
+        self, collect: Callable[[t.Dict[int, t.Dict[str, t.Any]], Iterator[Measured]], Answer], **which: t.Any
+    ) -> Answer:
+        """What `collect` makes of the kinds, and of the runs that `which` chooses (see the index), the oldest first."""
+        return self._ask(lambda index: collect(index.kinds(), index.measured(**which)))
+
+    def partial_lines(self, count: int) -> t.Tuple[int, t.List[int]]:
+        """How many runs were cut short, and the first of the lines that hold them."""
+        return self._ask(lambda index: index.partial_lines(count))
+
+    def run_ids(self, lines: t.Iterable[int]) -> Iterator[str]:
+        """The run ids in these lines."""
+        return map(self._index.run_id_in, lines)
+
+    def results(self, lines: t.Iterable[int]) -> Iterator[Result]:
+        """The whole results in these lines."""
+        return map(self.read, self.run_ids(lines))
 
     def read(self, run_id: str) -> Result:
         """The whole result of a run."""

@@ -9,7 +9,10 @@ appended since the last look, by whomever, is read, and nothing else. If the fil
 its time went elsewhere than forward, or the last known line is another), the index is built anew.
 
 SQLite, which Python brings along, keeps it, and takes the figures out of the lines too: ten times as fast as to decode
-them. A million records are 200 MB here, of which a question reads what it asks for; the file is never loaded.
+them. A million records are some 250 MB here, of which a question reads what it asks for; the file is never loaded.
+
+What a comparison looks at beside the figures (the CPU, the audio, the build of torch, …) many runs have in common. It is
+kept once, as a kind.
 """
 
 from __future__ import annotations
@@ -28,10 +31,11 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Another format is built anew.
-FORMAT = 2
+FORMAT = 3
 # A rebuild that is killed goes on from its last commit.
 LINES_PER_COMMIT = 5000
 BUFFER_BYTES = 1024 * 1024
+KINDS_REMEMBERED = 10_000
 
 # SQLite's largest integer has 63 bits.
 MAX_NUMBER = 1 << 62
@@ -53,19 +57,45 @@ SUMMARY: t.Dict[str, t.Tuple[str, t.Tuple[type, ...]]] = {
     "isolation_mode": ("$.isolation.mode", (str,)),
     "labels": ("$.labels", (dict,)),
 }
+# Where the parts of a kind are in a result.
+KIND = (
+    "target",
+    "model_size",
+    "cpu_model",
+    "threads",
+    "cpu_limit",
+    "isolated",
+    "isolation.mode",
+    "isolation.emulated",
+    "audio",
+    "checkpoint",
+    "decode",
+    "transcript",
+    "software.whisper",
+    "software.torch",
+    "software.build",
+    "software.cpu_capability",
+    "image.id",
+)
 PATHS = ", ".join(
     f"'{path}'" for path in ["$.run_id", "$.schema_version"] + [path for path, _types in SUMMARY.values()]
 )
+KIND_PATHS = ", ".join(f"'$.{path}'" for path in KIND)
 # Newer SQLite would extract from relaxed JSON, too; json_valid holds to the standard.
-EXTRACT = f"SELECT json_extract(:line, {PATHS}) WHERE json_valid(:line)"
-INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (4 + len(SUMMARY)))})"
+EXTRACT = f"""
+    SELECT json_extract(:line, {PATHS}), json_extract(:line, {KIND_PATHS}), json_array_length(:line, '$.processes')
+    WHERE json_valid(:line)
+"""
+INSERT = f"INSERT INTO records VALUES ({', '.join('?' * (6 + len(SUMMARY)))})"
 TABLES = f"""
     BEGIN;
     DROP TABLE IF EXISTS records;
+    DROP TABLE IF EXISTS kinds;
     DROP TABLE IF EXISTS damaged;
     DROP TABLE IF EXISTS state;
     CREATE TABLE records (line INTEGER PRIMARY KEY, offset INTEGER, length INTEGER, run_id TEXT UNIQUE,
-        {", ".join(SUMMARY)});
+        {", ".join(SUMMARY)}, kind INTEGER, processes INTEGER);
+    CREATE TABLE kinds (id INTEGER PRIMARY KEY, sha256 BLOB UNIQUE, parts TEXT);
     CREATE INDEX by_target ON records (target);
     CREATE TABLE damaged (line INTEGER PRIMARY KEY, offset INTEGER, length INTEGER, reason TEXT);
     CREATE TABLE state (lines INTEGER, records INTEGER, damaged INTEGER, end INTEGER, size INTEGER, mtime_ns INTEGER,
@@ -83,6 +113,17 @@ class DamagedLine(t.NamedTuple):
     offset: int
     length: int
     reason: str
+
+
+class Measured(t.NamedTuple):
+    """The figures of a run: where it is, when it started, its mean in ms, and of how many iterations and processes."""
+
+    line: int
+    kind: int
+    timestamp: str
+    mean_ms: float
+    iterations: int
+    processes: int
 
 
 class Line(t.NamedTuple):
@@ -114,6 +155,7 @@ class Index:
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path)
         self._connection.row_factory = sqlite3.Row
+        self._kinds: t.Dict[bytes, int] = {}
         try:
             if self._connection.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                 self._connection.executescript(TABLES)
@@ -131,6 +173,7 @@ class Index:
         A last line without its end is visible until the next look and never kept: it may still grow, or be ended.
         """
         self._connection.rollback()
+        self._kinds.clear()
         self.state = self._saved()
         status = os.fstat(descriptor)
         known = (self.state.size, self.state.mtime_ns) == (status.st_size, status.st_mtime_ns)
@@ -181,6 +224,55 @@ class Index:
         )
         return [_as_python(dict(row)) for row in rows]
 
+    def measured(
+        self,
+        among: t.Mapping[str, t.Collection[str]],
+        since: str = "",
+        until: str = "",
+        without_labels: t.Sequence[str] = (),
+    ) -> Iterator[Measured]:
+        """The runs that were not cut short, the oldest first, where the columns in `among` have one of these values.
+
+        A `since` or an `until` is the beginning of a time, inclusive; without labels as for `newest`.
+        """
+        where = "NOT partial"
+        values: t.List[str] = []
+        for column, wanted in among.items():
+            where += f" AND {column} IN ({', '.join('?' * len(wanted))})"
+            values += wanted
+        if since:
+            where += " AND substr(timestamp, 1, 19) >= ?"
+            values.append(since)
+        if until:
+            where += f" AND substr(timestamp, 1, {len(until)}) <= ?"
+            values.append(until)
+        without = " AND ".join("json_extract(labels, ?) IS NULL" for _label in without_labels) or "TRUE"
+        rows = self._connection.cursor()
+        # A plain row is quicker to make.
+        rows.row_factory = None
+        rows.execute(
+            "SELECT line, kind, timestamp, avg_latency_ms, iterations, processes FROM records "
+            f"WHERE {where} AND (labels = '{{}}' OR {without}) ORDER BY timestamp, run_id",
+            (*values, *map(path, without_labels)),
+        )
+        return map(Measured._make, rows)
+
+    def kinds(self) -> t.Dict[int, t.Dict[str, t.Any]]:
+        """Of each kind the parts of a result that make it."""
+        rows = self._connection.execute("SELECT id, parts FROM kinds")
+        return {number: _nested(json.loads(parts)) for number, parts in rows}
+
+    def run_id_in(self, line: int) -> str:
+        """The run in this line."""
+        row = self._connection.execute("SELECT run_id FROM records WHERE line = ?", (line,)).fetchone()
+        return t.cast(str, row[0])
+
+    def partial_lines(self, count: int) -> t.Tuple[int, t.List[int]]:
+        """How many runs were cut short, and the first of the lines that hold them."""
+        total = self._connection.execute("SELECT COUNT(*) FROM records WHERE partial").fetchone()[0]
+        rows = self._connection.execute("SELECT line FROM records WHERE partial ORDER BY line LIMIT ?", (count,))
+        return total, [line for (line,) in rows]
+
     def damaged_lines(self, count: int) -> t.List[DamagedLine]:
         """The last lines that hold no result, in their order."""
         rows = self._connection.execute("SELECT * FROM damaged ORDER BY line DESC LIMIT ?", (count,))
@@ -192,6 +284,8 @@ class Index:
     def _forget(self) -> None:
         self._connection.execute("DELETE FROM records")
         self._connection.execute("DELETE FROM damaged")
+        self._connection.execute("DELETE FROM kinds")
+        self._kinds.clear()
         self.state = State()
 
     def _save(self, descriptor: int, size: int, mtime_ns: int) -> None:
@@ -241,7 +335,8 @@ class Index:
         row = None if "\0" in text else self._connection.execute(EXTRACT, {"line": text}).fetchone()
         if row is None:
             raise ValueError("not JSON, perhaps cut short")
-        run_id, version, *values = json.loads(row[0])
+        figures, parts, processes = row
+        run_id, version, *values = json.loads(figures)
         identify(run_id, version)
         for value, (column, (_path, types)) in zip(values, SUMMARY.items()):
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -253,7 +348,31 @@ class Index:
                 continue
             elif isinstance(value, (int, float)) and not 0 <= value < MAX_NUMBER:
                 raise ValueError(f"no result: {column} is out of bounds")
-        return (run_id, *(json.dumps(value) if isinstance(value, dict) else value for value in values))
+        summary = (json.dumps(value) if isinstance(value, dict) else value for value in values)
+        return (run_id, *summary, self._kind(parts), processes or 0)
+
+    def _kind(self, parts: str) -> int:
+        """The number of the kind that has these parts."""
+        sha256 = hashlib.sha256(parts.encode("utf-8")).digest()
+        if sha256 not in self._kinds:
+            if len(self._kinds) >= KINDS_REMEMBERED:
+                self._kinds.clear()
+            self._connection.execute("INSERT OR IGNORE INTO kinds (sha256, parts) VALUES (?, ?)", (sha256, parts))
+            row = self._connection.execute("SELECT id FROM kinds WHERE sha256 = ?", (sha256,)).fetchone()
+            self._kinds[sha256] = row[0]
+        return self._kinds[sha256]
+
+
+def _nested(values: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
+    """The parts of a kind where they are in a result."""
+    result: t.Dict[str, t.Any] = {}
+    for place, value in zip(KIND, values):
+        *folders, name = place.split(".")
+        part = result
+        for folder in folders:
+            part = part.setdefault(folder, {})
+        part[name] = value
+    return result
 
 
 def path(label: str) -> str:

@@ -2,22 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs as a comparison needs them: what each was, its means, and what may hide behind them.
+"""Runs as a comparison needs them: what each was, its mean, and what may hide behind it.
 
-A run keeps no iterations, and what many runs share is kept once, so that a long history stays small in memory.
+A million of them fit into memory: what many runs share is kept once, as their kind, and of a run in a history its id and
+its processes stay where they are until somebody asks.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
-    MIN_PROCESSES,
     Sample,
     StatisticsError,
 )
@@ -57,19 +59,52 @@ class Key:
     isolation_mode: str
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run; means in milliseconds. `facts` are in the order of FACTS, as text; `work` is what `same_work` judges."""
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """What many runs share; each exists once. `facts` are in the order of FACTS, as text; `work` is what `same_work`
+    judges, as JSON."""
 
-    run_id: str
     key: Key
+    facts: tuple[str, ...]
+    work: str
+
+
+class Source(Protocol):
+    """Where runs are; it knows them by their places."""
+
+    def run_ids(self, places: Iterable[int]) -> Iterator[str]:
+        """The ids of these runs."""
+
+    def process_means_ms(self, places: Iterable[int]) -> Iterator[tuple[float, ...]]:
+        """Of each of these runs the means of its processes."""
+
+
+class Run(NamedTuple):
+    """One run; its mean in milliseconds, and how many iterations and processes it had."""
+
+    kind: Kind
     timestamp: str
     mean_ms: float
     iterations: int
-    process_means_ms: tuple[float, ...]
-    facts: tuple[str, ...]
-    work: str
-    benchmark: bool = True
+    processes: int
+    source: Source
+    place: int
+
+    @property
+    def key(self) -> Key:
+        return self.kind.key
+
+
+def run_ids(runs: Iterable[Run]) -> Iterator[str]:
+    """The ids of the runs."""
+    for source, group in itertools.groupby(runs, key=lambda run: run.source):
+        yield from source.run_ids(run.place for run in group)
+
+
+def process_means_ms(runs: Iterable[Run]) -> Iterator[tuple[float, ...]]:
+    """Of each run the means of its processes, in milliseconds."""
+    for source, group in itertools.groupby(runs, key=lambda run: run.source):
+        yield from source.process_means_ms(run.place for run in group)
 
 
 @dataclass
@@ -80,32 +115,27 @@ class Group:
     runs: list[Run] = field(default_factory=list)
 
     @property
-    def unit(self) -> str:
-        """What repeats independently: runs where there are enough of them to tell, else the processes of the runs."""
-        return "runs" if len(self.runs) >= MIN_PROCESSES else "processes"
+    def run_means_ms(self) -> Sequence[float]:
+        """The mean of each run."""
+        return [run.mean_ms for run in self.runs]
 
     @property
-    def means_ms(self) -> tuple[float, ...]:
-        """The mean of every unit."""
-        if self.unit == "runs":
-            return tuple(run.mean_ms for run in self.runs)
-        return tuple(mean for run in self.runs for mean in run.process_means_ms)
+    def process_means_ms(self) -> Sequence[float]:
+        """The mean of each process of all runs."""
+        return list(itertools.chain.from_iterable(process_means_ms(self.runs)))
 
-    @property
-    def mean_ms(self) -> float:
-        """Of runs the mean of their means; of processes that of all iterations, as the report prints it."""
-        if self.unit == "runs":
-            return statistics.fmean(self.means_ms)
-        return statistics.fmean([run.mean_ms for run in self.runs], [run.iterations for run in self.runs])
+    @cached_property
+    def kinds(self) -> Collection[Kind]:
+        """The different kinds of its runs, once there are all of them; there are few."""
+        return dict.fromkeys(run.kind for run in self.runs)
 
-    @property
-    def works(self) -> list[dict[str, Any]]:
-        """The different works that its runs did."""
-        return [json.loads(work) for work in sorted({run.work for run in self.runs})]
+    def of_runs(self, runs: Iterable[Run]) -> Group:
+        """The group with these of its runs alone."""
+        return Group(self.key, list(runs))
 
     def values(self, fact: int) -> list[str]:
         """The different values of a fact, by its place in FACTS."""
-        return sorted({run.facts[fact] for run in self.runs})
+        return sorted({kind.facts[fact] for kind in self.kinds})
 
 
 @dataclass(frozen=True)
@@ -126,51 +156,90 @@ class Choice:
                 )
 
     def takes(self, run: Run) -> bool:
-        """Whether the run is a benchmark, and wanted. Times of one form sort as text, and a day holds all of its times."""
+        """Whether the run is wanted. Times of one form sort as text, and a day holds all of its times."""
         return (
-            run.benchmark
-            and (not self.targets or run.key.target in self.targets)
+            (not self.targets or run.key.target in self.targets)
             and (not self.models or run.key.model_size in self.models)
             and run.timestamp[:19] >= self.since[:19]
             and (not self.until or run.timestamp[: len(self.until[:19])] <= self.until[:19])
         )
 
+    @property
+    def for_history(self) -> dict[str, Any]:
+        """The same, as `History.measured` asks its index."""
+        among = {"target": self.targets, "model_size": self.models}
+        return {
+            "among": {column: wanted for column, wanted in among.items() if wanted},
+            "since": self.since[:19],
+            "until": self.until[:19],
+        }
 
-class Reader:
-    """Makes runs of results, sharing what they have in common."""
+
+class Kinds:
+    """Makes kinds of results, each once."""
 
     def __init__(self) -> None:
-        self._shared: dict[Any, Any] = {}
+        self._known: dict[tuple[Any, ...], Kind] = {}
 
-    def run(self, result: Mapping[str, Any]) -> Run:
-        """The run of a result; a StatisticsError says why it is none."""
+    def of(self, result: Mapping[str, Any]) -> Kind:
+        """The kind of a result, or of those parts of it; a StatisticsError says why it is none."""
         try:
-            sample = Sample.of_result(result)
-            return Run(
-                run_id=str(result["run_id"]),
-                key=self._one(_key(result)),
-                timestamp=str(result["timestamp"]),
-                mean_ms=sample.mean,
-                iterations=len(sample.iterations),
-                process_means_ms=sample.process_means,
-                facts=self._one(tuple(_fact(result, path) for _code, _words, path in FACTS)),
-                work=self._one(json.dumps({part: result[part] for part in WORK}, sort_keys=True)),
-                benchmark=not set(OTHER_PURPOSES) & set(result["labels"]),
+            parts = (
+                _key(result),
+                tuple(_fact(result, path) for _code, _words, path in FACTS),
+                json.dumps({part: result[part] for part in WORK}, sort_keys=True),
             )
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, StatisticsError):
-                raise
             raise StatisticsError(f"this is no result of bench_runner ({error!r})") from error
+        return self._known.setdefault(parts, Kind(*parts))
 
-    def _one(self, value: Any) -> Any:
-        return self._shared.setdefault(value, value)
+
+class Results:
+    """A source of runs that are in memory."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._run_ids: list[str] = []
+        self._process_means_ms: list[tuple[float, ...]] = []
+
+    def add(self, result: Mapping[str, Any]) -> Run:
+        """The run of a result; a StatisticsError says why it is none."""
+        kind, sample = self._kinds.of(result), Sample.of_result(result)
+        self._run_ids.append(str(result["run_id"]))
+        self._process_means_ms.append(sample.process_means)
+        return Run(
+            kind=kind,
+            timestamp=str(result["timestamp"]),
+            # As the history's index has it; `check_result` has held it against the iterations.
+            mean_ms=float(result["avg_latency_ms"]),
+            iterations=len(sample.iterations),
+            processes=len(result["processes"]),
+            source=self,
+            place=len(self._run_ids) - 1,
+        )
+
+    def run_ids(self, places: Iterable[int]) -> Iterator[str]:
+        return (self._run_ids[place] for place in places)
+
+    def process_means_ms(self, places: Iterable[int]) -> Iterator[tuple[float, ...]]:
+        return (self._process_means_ms[place] for place in places)
+
+
+def is_benchmark(labels: Mapping[str, Any]) -> bool:
+    """Whether what has these labels is a benchmark of a target."""
+    return not set(OTHER_PURPOSES) & set(labels)
 
 
 def grouped(runs: Iterable[Run]) -> list[Group]:
     """The runs by their keys: the group with the oldest run first, in each the oldest run first."""
     groups: dict[Key, Group] = {}
-    for run in sorted(runs, key=lambda run: (run.timestamp, run.run_id)):
-        groups.setdefault(run.key, Group(run.key)).runs.append(run)
+    # Runs of one kind have one key, and a million of them few kinds.
+    of_kind: dict[Kind, Group] = {}
+    for run in sorted(runs, key=attrgetter("timestamp")):
+        group = of_kind.get(run.kind)
+        if group is None:
+            group = of_kind[run.kind] = groups.setdefault(run.key, Group(run.key))
+        group.runs.append(run)
     return list(groups.values())
 
 

@@ -5,19 +5,31 @@
 """Groups of runs against a baseline: how many times as long, how sure, and what else differed.
 
 A group is what one target measured with one model, CPU model, number of threads and isolation mode. The ratio is mean
-latency over the baseline's mean latency, so above 1 is slower; its interval is that of `statistics`. Three runs or more
-of a group count by their run means, since processes of one run share that run's fortune; fewer count by process means.
+latency over the baseline's mean latency, so above 1 is slower; its interval is that of `statistics`.
+
+Processes of one run share that run's fortune. So runs count by their means where one side at least has three of them,
+which then tell how far runs differ on either side. Where neither has, processes count, and the interval is of these very
+runs alone: another hour may give another. The gate does not judge by that unless it is told to.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import FACTS, Group, Key, Run, grouped
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import (
+    FACTS,
+    Group,
+    Key,
+    Kind,
+    Run,
+    grouped,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.same_work import compare_work
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
@@ -26,6 +38,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics impor
     Sample,
     Summary,
     estimate_ratio,
+    pooled_ratio,
 )
 
 Verdict = Literal["faster", "slower", "no difference shown", "not comparable"]
@@ -50,8 +63,7 @@ class Side:
     isolation_mode: str
     runs: int
     iterations: int
-    unit: str
-    units: int
+    processes: int
     mean_ms: float
     first: str
     last: str
@@ -67,6 +79,7 @@ class Comparison:
     verdict: Verdict
     reasons: tuple[str, ...]
     warnings: tuple[Caveat, ...]
+    unit: Literal["runs", "processes"] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,13 +95,14 @@ class Report:
 def compare(
     runs: Sequence[Run],
     baseline: Mapping[str, object],
-    baseline_run_ids: frozenset[str] | None = None,
+    baseline_runs: Sequence[Run] | None = None,
     fail_above: float | None = None,
+    allow_few_runs: bool = False,
 ) -> Report:
     """Compare all groups with the baseline.
 
-    The baseline is the runs with `baseline_run_ids`, if given, that have the values in `baseline`. Without either it is
-    what the target of the oldest run measured. A group is compared with the baseline of its own model and threads.
+    The baseline is those of `baseline_runs`, or without them of `runs`, that have the values in `baseline`. Without either
+    it is what the target of the oldest run measured. A group is compared with the baseline of its own model and threads.
     """
     if fail_above is not None and not 1 <= fail_above < math.inf:
         raise ComparisonError(f"compare_fail_above is {fail_above:g}: name a ratio of 1 or more, such as 1.05")
@@ -97,20 +111,21 @@ def compare(
         raise ComparisonError(
             f"compare_baseline has the key {ascii(unknown[0])[:60]}: choose among {', '.join(BASELINE_KEYS)}, or name a path"
         )
-    if not runs:
+    if not runs and not baseline_runs:
         raise ComparisonError("there is no usable result to compare: see the warnings, or name others in compare_paths")
-    if not baseline and baseline_run_ids is None:
-        baseline = {"target": min(runs, key=lambda run: (run.timestamp, run.run_id)).key.target}
-    chosen = [run for run in runs if _is_chosen(run, baseline, baseline_run_ids)]
+    if not baseline and baseline_runs is None:
+        baseline = {"target": min(runs, key=lambda run: run.timestamp).key.target}
+    is_chosen = {kind: _is_chosen(kind.key, baseline) for kind in {run.kind for run in [*runs, *(baseline_runs or ())]}}
+    chosen = [run for run in (runs if baseline_runs is None else baseline_runs) if is_chosen[run.kind]]
     if not chosen:
         wanted = ", ".join(f"{name} {ascii(value)[:60]}" for name, value in baseline.items())
         raise ComparisonError(f"no usable result is of the baseline{f' ({wanted})' if wanted else ''}")
-    taken = {run.run_id for run in chosen}
+    taken = set(map(id, chosen))
     baselines = grouped(chosen)
-    comparisons = tuple(_compare(group, baselines) for group in grouped(run for run in runs if run.run_id not in taken))
+    comparisons = tuple(_compare(group, baselines) for group in grouped(run for run in runs if id(run) not in taken))
     if not comparisons:
         raise ComparisonError("there is nothing beside the baseline to compare: name more results in compare_paths")
-    gate = "" if fail_above is None else _gate(comparisons, fail_above)
+    gate = "" if fail_above is None else _gate(comparisons, fail_above, allow_few_runs)
     return Report(tuple(_side(group) for group in baselines), comparisons, fail_above, gate)
 
 
@@ -121,10 +136,9 @@ def name_of(side: Side) -> str:
     )
 
 
-def _is_chosen(run: Run, baseline: Mapping[str, object], run_ids: frozenset[str] | None) -> bool:
+def _is_chosen(key: Key, baseline: Mapping[str, object]) -> bool:
     # Numbers on the command line are texts.
-    equal = all(str(getattr(run.key, name)) == str(value) for name, value in baseline.items())
-    return equal and (run_ids is None or run.run_id in run_ids)
+    return all(str(getattr(key, name)) == str(value) for name, value in baseline.items())
 
 
 def _compare(group: Group, baselines: Sequence[Group]) -> Comparison:
@@ -139,14 +153,17 @@ def _compare(group: Group, baselines: Sequence[Group]) -> Comparison:
     if reasons:
         differences = tuple(_hidden_differences(base, group))
         return Comparison(_side(group), _side(base), None, "not comparable", reasons, differences)
-    ratio = _ratio(group, base)
+    changed = (*_changed_work("the baseline", base), *_changed_work("this group", group))
+    base, group = _of_newest_work(base), _of_newest_work(group)
+    unit, ratio = _ratio(group, base)
     warnings = (
-        *_few_runs(base, group),
+        *changed,
+        *_few_runs(unit, base, group),
         *_ambiguous(candidates, base),
         *_hidden_differences(base, group),
         *ratio.warnings,
     )
-    return Comparison(_side(group), _side(base), ratio, _verdict(ratio), (), warnings)
+    return Comparison(_side(group), _side(base), ratio, _verdict(ratio), (), warnings, unit)
 
 
 def _settings(key: Key) -> tuple[str, int]:
@@ -158,23 +175,58 @@ def _likeness(one: Key, other: Key) -> int:
 
 
 def _different_work(base: Group, group: Group) -> tuple[str, ...]:
-    for ours in base.works:
-        for theirs in group.works:
-            found = compare_work(ours, theirs)
-            if found.verdict == "different":
-                return found.reasons
-    return ()
+    """Why the newest runs of both did not do the same work; empty where they did."""
+    found = compare_work(*(json.loads(side.runs[-1].kind.work) for side in (base, group)))
+    return found.reasons if found.verdict == "different" else ()
 
 
-def _ratio(group: Group, base: Group) -> Summary:
-    """The interval of the units' means, about the ratio of the means."""
-    ours, theirs = (Sample(tuple((mean,) for mean in side.means_ms)) for side in (group, base))
+def _of_newest_work(group: Group) -> Group:
+    """The group with the runs alone that did what its newest did."""
+    same = _same_work_as_newest(group)
+    return group if len(same) == len(group.kinds) else group.of_runs(run for run in group.runs if run.kind in same)
+
+
+def _same_work_as_newest(group: Group) -> set[Kind]:
+    newest = json.loads(group.runs[-1].kind.work)
+    return {kind for kind in group.kinds if compare_work(newest, json.loads(kind.work)).verdict != "different"}
+
+
+def _changed_work(name: str, group: Group) -> Iterator[Caveat]:
+    same = _same_work_as_newest(group)
+    others = [run for run in group.runs if run.kind not in same]
+    if others:
+        yield Caveat(
+            code="work_changed",
+            message=f"{len(others)} of {len(group.runs)} runs of {name} did other work than its newest, the last of them at "
+            f"{others[-1].timestamp}: they are left out",
+        )
+
+
+def _ratio(group: Group, base: Group) -> tuple[Literal["runs", "processes"], Summary]:
+    """What repeats independently, and the interval of its means about the ratio of the means."""
+    runs = [len(side.runs) for side in (group, base)]
+    if max(runs) >= MIN_PROCESSES:
+        ours, theirs = (_sample(side.run_means_ms, "runs") for side in (group, base))
+        return "runs", estimate_ratio(ours, theirs) if min(runs) >= MIN_PROCESSES else pooled_ratio(ours, theirs)
+    ours, theirs = (_sample(side.process_means_ms, "processes") for side in (group, base))
     estimate = estimate_ratio(ours, theirs)
-    centre = group.mean_ms / base.mean_ms
+    # Processes may differ in their number of iterations; the report prints the mean of these.
+    centre = _mean_ms(group) / _mean_ms(base)
     if estimate.low is None or estimate.high is None:
-        return replace(estimate, centre=centre)
+        return "processes", replace(estimate, centre=centre)
     moved = centre / estimate.centre
-    return replace(estimate, centre=centre, low=estimate.low * moved, high=estimate.high * moved)
+    return "processes", replace(estimate, centre=centre, low=estimate.low * moved, high=estimate.high * moved)
+
+
+def _sample(means_ms: Sequence[float], repeated: str) -> Sample:
+    return Sample(tuple((mean,) for mean in means_ms), repeated=repeated)
+
+
+def _mean_ms(group: Group) -> float:
+    """Of many runs the mean of their means; of few that of all iterations, as the report prints it."""
+    if len(group.runs) >= MIN_PROCESSES:
+        return statistics.fmean(group.run_means_ms)
+    return statistics.fmean(group.run_means_ms, [run.iterations for run in group.runs])
 
 
 def _verdict(ratio: Summary) -> Verdict:
@@ -185,14 +237,15 @@ def _verdict(ratio: Summary) -> Verdict:
     return "no difference shown"
 
 
-def _few_runs(base: Group, group: Group) -> Iterator[Caveat]:
+def _few_runs(unit: str, base: Group, group: Group) -> Iterator[Caveat]:
     """One run tells nothing of how much runs differ, so an interval of its processes is too narrow for another hour."""
-    fewest = min(len(base.runs), len(group.runs))
-    if fewest < MIN_PROCESSES:
+    if unit == "processes":
+        most = max(len(base.runs), len(group.runs))
         yield Caveat(
             code="few_runs",
-            message=f"a side has {fewest} run{'' if fewest == 1 else 's'}: the interval leaves out how much runs differ, and the "
-            f"verdict may be one of the hour; measure {MIN_PROCESSES} runs or more of each, or both at once, taking turns",
+            message=f"neither side has more than {most} run{'' if most == 1 else 's'}: the interval leaves out how much runs "
+            f"differ, and the verdict may be one of the hour; measure {MIN_PROCESSES} runs or more of one, or both at once, "
+            "taking turns",
         )
 
 
@@ -230,13 +283,19 @@ def _short(value: str) -> str:
     return f"{value[:19]}… ({hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:8]})"
 
 
-def _gate(comparisons: Sequence[Comparison], fail_above: float) -> str:
-    judged = [item.ratio for item in comparisons if item.ratio is not None and item.ratio.low is not None]
+def _gate(comparisons: Sequence[Comparison], fail_above: float, allow_few_runs: bool) -> str:
+    with_interval = [item for item in comparisons if item.ratio is not None and item.ratio.low is not None]
+    judged = [item for item in with_interval if allow_few_runs or item.unit == "runs"]
     if not judged:
-        return "the gate could judge nothing: no group has a ratio with an interval; see why above"
+        why = (
+            f"no side has {MIN_PROCESSES} runs, which tell how much runs differ: measure more, or set compare_allow_few_runs"
+            if with_interval
+            else "no group has a ratio with an interval; see why above"
+        )
+        return f"the gate could judge nothing: {why}"
     slower = [
         f"{name_of(item.group)} takes {item.ratio.centre:.3f} times as long as its baseline"
-        for item in comparisons
+        for item in judged
         if item.ratio is not None and item.verdict == "slower" and item.ratio.centre > fail_above
     ]
     return f"slower than compare_fail_above ({fail_above:g}) allows: {'; '.join(slower)}" if slower else ""
@@ -251,9 +310,8 @@ def _side(group: Group) -> Side:
         isolation_mode=group.key.isolation_mode,
         runs=len(group.runs),
         iterations=sum(run.iterations for run in group.runs),
-        unit=group.unit,
-        units=len(group.means_ms),
-        mean_ms=group.mean_ms,
+        processes=sum(run.processes for run in group.runs),
+        mean_ms=_mean_ms(group),
         first=group.runs[0].timestamp,
         last=group.runs[-1].timestamp,
     )

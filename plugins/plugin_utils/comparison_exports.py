@@ -14,11 +14,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Group, Run, grouped
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import Report
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Group, Run, grouped, run_ids
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, Report
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_prometheus import prometheus_text
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import file_name
 
@@ -26,6 +26,8 @@ COLUMNS = (
     "run_id", "target", "model", "cpu_model", "threads", "isolation_mode", "timestamp", "iterations", "processes",
     "latency_mean_seconds",
 )  # fmt: skip
+# A table goes through memory as one text; a spreadsheet takes a million rows. For pyperf every result is read as a whole.
+MOST_RUNS = {"csv": 1_000_000, "pyperf": 20_000}
 # A spreadsheet takes a text that begins so for a formula.
 FORMULA = ("=", "+", "-", "@")
 
@@ -39,9 +41,23 @@ class Export:
     text: str
 
 
-def exports(runs: Sequence[Run], report: Report) -> list[Export]:
-    """The comparison in every format."""
-    return [Export("prometheus", "whisper.prom", prometheus_text(report)), csv_table(runs), *pyperf_files(runs)]
+def exports(runs: Sequence[Run], report: Report, formats: Collection[str]) -> list[Export]:
+    """The comparison in these formats; a ComparisonError where a format does not take so many runs."""
+    made = {
+        "prometheus": lambda: [Export("prometheus", "whisper.prom", prometheus_text(report))],
+        "csv": lambda: [csv_table(runs)],
+        "pyperf": lambda: pyperf_files(runs),
+    }
+    unknown = sorted(set(formats) - set(made))
+    if unknown:
+        raise ComparisonError(f"compare_export has {ascii(unknown[0])[:60]}: choose among {', '.join(made)}")
+    for name, most in MOST_RUNS.items():
+        if name in formats and len(runs) > most:
+            raise ComparisonError(
+                f"compare_export: {len(runs)} runs are more than the {most} that {name} is made of here: choose fewer, with "
+                "compare_targets, compare_models, compare_since or compare_until"
+            )
+    return [export for name in made if name in formats for export in made[name]()]
 
 
 def csv_table(runs: Iterable[Run]) -> Export:
@@ -49,11 +65,12 @@ def csv_table(runs: Iterable[Run]) -> Export:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for run in sorted(runs, key=lambda run: (run.timestamp, run.run_id)):
+    oldest_first = sorted(runs, key=lambda run: run.timestamp)
+    for run, run_id in zip(oldest_first, run_ids(oldest_first), strict=True):
         key = run.key
         cells = (
-            run.run_id, key.target, key.model_size, key.cpu_model, key.threads, key.isolation_mode, run.timestamp,
-            run.iterations, len(run.process_means_ms), repr(run.mean_ms / 1000),
+            run_id, key.target, key.model_size, key.cpu_model, key.threads, key.isolation_mode, run.timestamp,
+            run.iterations, run.processes, repr(run.mean_ms / 1000),
         )  # fmt: skip
         writer.writerow([_cell(cell) for cell in cells])
     return Export("csv", "results.csv", stream.getvalue())
@@ -84,9 +101,7 @@ def _pyperf(group: Group) -> str:
             "isolation_mode": key.isolation_mode,
             "target": key.target,
         },
-        "benchmarks": [
-            {"runs": [{"values": [mean_ms / 1000]} for run in group.runs for mean_ms in run.process_means_ms]}
-        ],
+        "benchmarks": [{"runs": [{"values": [mean_ms / 1000]} for mean_ms in group.process_means_ms]}],
     }
     return json.dumps(document, indent=1) + "\n"
 

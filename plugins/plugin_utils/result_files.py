@@ -4,41 +4,81 @@
 
 """Reading results for a comparison: result files, histories, and folders of both.
 
-What cannot be used costs the rest nothing: it is told in a problem, one line each. A history is read line by line.
+What cannot be used costs the rest nothing: it is told in a problem, one line each. Of a history the index is read
+(`_history_index`), which is brought up to date first: its lines were checked when they were appended.
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
-import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ansible_collections.rightsize.whisper.plugins.module_utils._history_index import read_lines
-from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import identify
+from ansible_collections.rightsize.whisper.plugins.module_utils._history import History, open_history
+from ansible_collections.rightsize.whisper.plugins.module_utils._history_index import Measured
+from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import HistoryError, accept, read_schema
 from ansible_collections.rightsize.whisper.plugins.module_utils._result import (
     MAX_RESULT_BYTES,
     ResultError,
-    check_result,
     parse_document,
 )
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Reader, Run
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import (
+    OTHER_PURPOSES,
+    Choice,
+    Kind,
+    Kinds,
+    Results,
+    Run,
+    is_benchmark,
+)
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import StatisticsError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, StatisticsError
 
 GENERATED_BY = "rightsize.whisper"
+SCHEMA_FILE = Path(__file__).resolve().parents[2] / "bench_runner" / "result.schema.json"
 # How many problems are told one by one.
 PROBLEMS_SHOWN = 20
+TOLD_AT_ONCE = 1000
+EVERY_RUN = Choice()
+
+Told = TypeVar("Told")
+
+
+class HistoryRuns:
+    """The runs of a history, the oldest first; a source of what its index does not tell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runs: list[Run] = []
+
+    def run_ids(self, places: Iterable[int]) -> Iterator[str]:
+        return self._told(places, History.run_ids)
+
+    def process_means_ms(self, places: Iterable[int]) -> Iterator[tuple[float, ...]]:
+        return (Sample.of_result(result).process_means for result in self._told(places, History.results))
+
+    def _told(self, places: Iterable[int], tell: Callable[[History, Iterable[int]], Iterator[Told]]) -> Iterator[Told]:
+        """Piece by piece: the history is not kept locked while somebody works with what it tells."""
+        rest = iter(places)
+        while piece := list(itertools.islice(rest, TOLD_AT_ONCE)):
+            with open_history(str(self.path)) as history:
+                told = list(tell(history, piece))
+            yield from told
 
 
 class ResultFiles:
-    """Runs by their ids, each once, and what was wrong."""
+    """Reads runs, each once, and keeps what was wrong. Only benchmarks of targets are taken."""
 
     def __init__(self) -> None:
-        self.runs: dict[str, Run] = {}
-        self._reader = Reader()
+        self._kinds = Kinds()
+        self._results = Results(self._kinds)
+        self._of_files: dict[str, Run] = {}
+        self._histories: dict[tuple[int, int], HistoryRuns] = {}
+        self._schema = read_schema(str(SCHEMA_FILE))
         self._problems: list[str] = []
         self._untold = 0
 
@@ -46,77 +86,144 @@ class ResultFiles:
     def problems(self) -> list[str]:
         return [*self._problems, *([f"{self._untold} more like these"] if self._untold else [])]
 
-    def read(self, paths: Sequence[str]) -> frozenset[str]:
-        """Read files and folders; gives the ids of the runs that are in them, whether new or known."""
-        found: set[str] = set()
+    def read(self, paths: Sequence[str], choice: Choice = EVERY_RUN) -> list[Run]:
+        """The runs in files and folders that are `choice`; one that is known already is the same object.
+
+        What is to be read with another choice, too, is read with `EVERY_RUN` first: a history is read once.
+        """
+        found: dict[int, Run] = {}
         for path in paths:
             for file in self._files(Path(path)):
-                found.update(self._read_file(file))
-        return frozenset(found)
+                found.update((id(run), run) for run in self._read_file(file, choice))
+        return list(found.values())
 
     def _files(self, path: Path) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             return
         try:
-            files = sorted(file for file in path.iterdir() if file.suffix in (".json", ".jsonl"))
+            files = [file for file in path.iterdir() if file.suffix in (".json", ".jsonl")]
         except OSError as error:
             self._problem(f"{path}: {error.strerror}")
             return
         if not files:
             self._problem(f"{path}: a folder without result files (*.json) or histories (*.jsonl)")
-        yield from files
+        # Histories first: a result that is in one, too, is found there.
+        yield from sorted(files, key=lambda file: (file.suffix == ".json", file))
 
-    def _read_file(self, path: Path) -> Iterator[str]:
+    def _read_file(self, path: Path, choice: Choice) -> Iterable[Run]:
         try:
+            status = path.stat()
             # A pipe would wait for ever.
-            if not stat.S_ISREG(path.stat().st_mode):
+            if not stat.S_ISREG(status.st_mode):
                 self._problem(f"{path}: neither a file nor a folder")
             elif path.suffix == ".json":
-                yield from self._read_result(path)
+                return self._read_result(path, choice)
             else:
-                yield from self._read_history(path)
+                return self._read_history(path, (status.st_dev, status.st_ino), choice)
         except OSError as error:
             self._problem(f"{path}: {error.strerror}")
+        except HistoryError as error:
+            self._problem(str(error))
+        return ()
 
-    def _read_result(self, path: Path) -> Iterator[str]:
+    def _read_result(self, path: Path, choice: Choice) -> list[Run]:
         with path.open("rb") as file:
             data = file.read(MAX_RESULT_BYTES + 1)
         if _is_ours(data):
-            return
-        yield from self._take(str(path), data)
-
-    def _read_history(self, path: Path) -> Iterator[str]:
-        with path.open("rb", buffering=0) as file:
-            for number, line in enumerate(read_lines(file.fileno(), 0, os.fstat(file.fileno()).st_size), start=1):
-                if line.length > MAX_RESULT_BYTES:
-                    self._problem(f"{path}, line {number}: longer than the {MAX_RESULT_BYTES} bytes of a result")
-                elif line.data.strip():
-                    yield from self._take(f"{path}, line {number}", line.data)
-
-    def _take(self, place: str, data: bytes) -> Iterator[str]:
+            return []
         try:
             result: dict[str, Any] = parse_document(data)
-            check_result(result, {})
-            identify(result.get("run_id"), result["schema_version"])
+            accept(result, self._schema)
             if result.get("partial"):
-                self._problem(f"{place}: the run was cut short, so it is left out")
-                return
-            run = self._reader.run(result)
-        except (ResultError, StatisticsError, ValueError) as error:
-            self._problem(f"{place}: {error}")
-            return
-        known = self.runs.setdefault(run.run_id, run)
-        if known != run:
-            self._problem(f"{place}: the run {run.run_id} is known with another result, so this one is left out")
-            return
-        yield run.run_id
+                raise ResultError("partial", "the run was cut short, so it is left out")
+            run, run_id = self._results.add(result), result["run_id"]
+        except (HistoryError, ResultError, StatisticsError, ValueError) as error:
+            self._problem(f"{path}: {error}")
+            return []
+        if not (is_benchmark(result["labels"]) and choice.takes(run)):
+            return []
+        known = self._known(run_id, run.timestamp)
+        if known is not None and not _same(known, run):
+            self._problem(f"{path}: the run {run_id} is known with another result, so this one is left out")
+            return []
+        return [known or self._of_files.setdefault(run_id, run)]
+
+    def _read_history(self, path: Path, identity: tuple[int, int], choice: Choice) -> list[Run]:
+        if identity in self._histories:
+            return [run for run in self._histories[identity].runs if choice.takes(run)]
+        source = HistoryRuns(path.absolute())
+
+        def collect(parts: dict[int, dict[str, Any]], rows: Iterator[Measured]) -> list[Run]:
+            kinds = self._usable_kinds(path, parts)
+            return [
+                Run(kinds[row.kind], row.timestamp, row.mean_ms, row.iterations, row.processes, source, row.line)
+                for row in rows
+                if row.kind in kinds
+            ]
+
+        with open_history(str(source.path)) as history:
+            runs = history.measured(collect, **choice.for_history, without_labels=OTHER_PURPOSES)
+            self._tell_of(path, history)
+            if self._histories or self._of_files:
+                runs = list(self._new(path, runs, history))
+        source.runs = runs
+        self._histories[identity] = source
+        return runs
+
+    def _usable_kinds(self, path: Path, kinds: dict[int, dict[str, Any]]) -> dict[int, Kind]:
+        usable = {}
+        for number, parts in kinds.items():
+            try:
+                usable[number] = self._kinds.of(parts)
+            except StatisticsError as error:
+                self._problem(f"{path}: some of its lines cannot be used: {error}")
+        return usable
+
+    def _tell_of(self, path: Path, history: History) -> None:
+        """What the history has beside usable runs."""
+        damaged = history.damaged_lines()
+        for line in damaged:
+            self._problem(f"{path}, line {line.line}: {line.reason}")
+        self._untold += history.damaged - len(damaged)
+        partial, lines = history.partial_lines(PROBLEMS_SHOWN)
+        for number in lines:
+            self._problem(f"{path}, line {number}: the run was cut short, so it is left out")
+        self._untold += partial - len(lines)
+
+    def _new(self, path: Path, runs: list[Run], history: History) -> Iterator[Run]:
+        """The runs, those that are known as what they are known as."""
+        for run, run_id in zip(runs, history.run_ids(run.place for run in runs), strict=True):
+            known = self._known(run_id, run.timestamp)
+            if known is None or _same(known, run):
+                yield known or run
+            else:
+                self._problem(
+                    f"{path}, line {run.place}: the run {run_id} is known with another result, so this one is left out"
+                )
+
+    def _known(self, run_id: str, timestamp: str) -> Run | None:
+        if run_id in self._of_files:
+            return self._of_files[run_id]
+        for source in self._histories.values():
+            start = bisect.bisect_left(source.runs, timestamp, key=lambda run: run.timestamp)
+            for run in source.runs[start:]:
+                if run.timestamp != timestamp:
+                    break
+                if run.source is source and next(source.run_ids([run.place])) == run_id:
+                    return run
+        return None
 
     def _problem(self, text: str) -> None:
         if len(self._problems) < PROBLEMS_SHOWN:
             self._problems.append(one_line(text, 400))
         else:
             self._untold += 1
+
+
+def _same(one: Run, other: Run) -> bool:
+    """Whether both tell the same of a run, wherever they are."""
+    return one[:4] == other[:4]
 
 
 def _is_ours(data: bytes) -> bool:

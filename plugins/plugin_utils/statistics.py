@@ -71,10 +71,11 @@ class Summary:
 @dataclass(frozen=True)
 class Sample:
     """The measured iterations of one run, process by process, all above zero; and whether it looked at its interval to
-    find out when to stop."""
+    find out when to stop. Where something else repeats than processes, `repeated` is the word for it."""
 
     processes: tuple[tuple[float, ...], ...]
     looked: bool = False
+    repeated: str = "processes"
 
     def __post_init__(self) -> None:
         if not self.processes or not all(self.processes):
@@ -124,6 +125,30 @@ def estimate_mean(sample: Sample, confidence: float = CONFIDENCE) -> Summary:
 def estimate_ratio(numerator: Sample, denominator: Sample, confidence: float = CONFIDENCE) -> Summary:
     """Mean over mean, with Welch's interval from the process means of both sides."""
     return _estimate(numerator.mean / denominator.mean, (numerator, denominator), confidence)
+
+
+def pooled_ratio(numerator: Sample, denominator: Sample, confidence: float = CONFIDENCE) -> Summary:
+    """Mean over mean where one side has too few processes to tell how far they differ: the other tells for both.
+
+    With s² the variance of the logarithms, pooled over the sides, the interval is centre · exp(± t·s·√(1/n + 1/m)) with
+    n + m − 2 degrees of freedom (Student's). For one value against n it is the prediction interval. A StatisticsError where
+    both sides have but one.
+    """
+    samples = (numerator, denominator)
+    counts = [len(sample.processes) for sample in samples]
+    freedom = sum(counts) - 2
+    if freedom < 1:
+        raise StatisticsError("one value on either side tells nothing of how far values differ")
+    squares = math.fsum(
+        statistics.variance(map(math.log, sample.process_means)) * (len(sample.processes) - 1)
+        for sample in samples
+        if len(sample.processes) > 1
+    )
+    error = math.sqrt(squares / freedom * math.fsum(1 / count for count in counts))
+    half_width = student_t_quantile(1 - (1 - confidence) / 2, freedom) * error
+    centre = numerator.mean / denominator.mean
+    warnings = (_wide_interval(half_width, samples, confidence),) if half_width > math.log1p(WIDE) else ()
+    return Summary(centre, centre * math.exp(-half_width), centre * math.exp(half_width), confidence, warnings)
 
 
 def spread(sample: Sample) -> Spread:
@@ -176,5 +201,5 @@ def _wide_interval(half_width: float, samples: tuple[Sample, ...], confidence: f
     return Caveat(
         code="wide_interval",
         message=f"the {confidence:.0%} interval reaches {math.expm1(half_width):.1%} above the estimate; measure on a "
-        f"quieter machine, or about {needed} processes instead of {most} to come to {AIM:.0%}",
+        f"quieter machine, or about {needed} {samples[0].repeated} instead of {most} to come to {AIM:.0%}",
     )

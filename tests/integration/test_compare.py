@@ -60,7 +60,7 @@ def test_a_table_markdown_and_json_say_the_same_and_a_bad_file_costs_nothing(com
     run = comparing.run()
     assert run.wait() == 0, run.output
     assert "1.575  1.534 to 1.617  slower" in run.output
-    assert "| 1.575 | 1.534 to 1.617 | **slower** | 5 processes against 5 processes |" in comparing.markdown
+    assert "| 1.575 | 1.534 to 1.617 | **slower** | 5 processes against 5 |" in comparing.markdown
     assert "image_differs" in shown(comparing.markdown)[1]
     assert "the result is not one JSON document" in comparing.markdown
     assert "not compared: " in run.output
@@ -78,8 +78,13 @@ def test_the_gate_fails_in_one_line_after_everything_was_written(comparing: Comp
     comparing.add(mac_m4(), xeon_pool())
     run = comparing.run(compare_fail_above="1.05")
     assert run.wait() == 2
+    assert "the gate could judge nothing: no side has 3 runs" in run.output
+    assert "could judge nothing" in comparing.markdown
+    run = comparing.run(compare_fail_above="1.05", compare_allow_few_runs=True)
+    assert run.wait() == 2
     assert "slower than compare_fail_above (1.05) allows: xeon_pool (" in run.output
     assert "**Gate at 1.05: slower than" in comparing.markdown
+    comparing.add(*(mac_m4(run_id=f"run-of-mac-{number}") for number in (1, 2)))
     run = comparing.run(compare_fail_above="1.05", compare_baseline={"target": "xeon_pool"})
     assert run.wait() == 0, run.output
     assert "**Gate at 1.05: passed**" in comparing.markdown

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Reader
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Kinds, Results
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import compare
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_prometheus import prometheus_text
 
@@ -19,7 +19,8 @@ SAMPLE = re.compile(rf"([a-z_]+){{({LABEL}(?:,{LABEL})*)}} ([0-9.e+-]+)")
 
 
 def exported(**changes: str) -> list[str]:
-    runs = [Reader().run(mac_m4()), Reader().run(xeon_pool(**changes))]
+    source = Results(Kinds())
+    runs = [source.add(mac_m4()), source.add(xeon_pool(**changes))]
     text = prometheus_text(compare(runs, {"target": "mac_m4"}))
     assert text.endswith("\n")
     # Other ends of lines are none to Prometheus.
