@@ -98,7 +98,10 @@ def history(path: Path, *results: dict[str, Any]) -> str:
 
 def told(runs: Sequence[Run]) -> list[tuple[Any, ...]]:
     """All that a comparison looks at, wherever it comes from."""
-    return [(*run[:5], *details) for run, *details in zip(runs, run_ids(runs), process_means_ms(runs), strict=True)]
+    return [
+        (*vars(run.kind).items(), *run[1:5], *details)
+        for run, *details in zip(runs, run_ids(runs), process_means_ms(runs), strict=True)
+    ]
 
 
 def test_a_history_tells_the_same_as_its_results(tmp_path: Path) -> None:
