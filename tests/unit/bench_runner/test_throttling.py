@@ -55,6 +55,21 @@ def test_the_same_under_a_cpuset_is_another_word_and_its_counters_are_not_applic
     assert "2 threads take turns on 1 CPU" in row(found, 2).reasons
 
 
+def test_a_quota_that_takes_no_time_beside_a_cpuset_throttles_nobody() -> None:
+    # Measured with a quota of one CPU on one exclusive CPU: (threads, ms, throttled periods, throttled seconds) of 100 periods.
+    measured = [(1, 3267, 0, 0.0), (2, 3534, 7, 0.006), (4, 3848, 16, 0.015)]
+    results = []
+    for threads, wall_ms, periods, seconds in measured:
+        result = stressed(threads, wall_ms, periods / 100)
+        result["throttling"]["throttled_seconds"] = seconds
+        results.append(result)
+    found = judge(results)
+    assert [row.verdict for row in found.rows] == ["clean", "oversubscribed", "oversubscribed"]
+    assert row(found, 4).reasons == ("4 threads take turns on 1 CPU",)
+    results[2]["throttling"]["throttled_seconds"] = 1.2
+    assert row(judge(results), 4).verdict == "quota-throttled"
+
+
 def test_two_threads_on_two_cpus_are_clean_even_where_they_spin_while_they_wait() -> None:
     one = {"threads": 1, "wall_ms": 2150, "cpus": 2}
     found = judged(one, {"threads": 2, "wall_ms": 1250, "cpus": 2, "cpu_ms": 2700})
