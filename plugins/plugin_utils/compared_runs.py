@@ -114,10 +114,20 @@ class Group:
     key: Key
     runs: list[Run] = field(default_factory=list)
 
-    @property
+    @cached_property
     def run_means_ms(self) -> Sequence[float]:
         """The mean of each run."""
         return [run.mean_ms for run in self.runs]
+
+    @cached_property
+    def by_runs(self) -> Sample:
+        """The mean of each run, as what repeats independently."""
+        return Sample(tuple((mean,) for mean in self.run_means_ms), repeated="runs")
+
+    @cached_property
+    def by_processes(self) -> Sample:
+        """The mean of each process of all runs, as if that repeated independently."""
+        return Sample(tuple((mean,) for mean in self.process_means_ms))
 
     @property
     def process_means_ms(self) -> Sequence[float]:

@@ -35,7 +35,6 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.same_work import
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import (
     MIN_PROCESSES,
     Caveat,
-    Sample,
     Summary,
     estimate_ratio,
     pooled_ratio,
@@ -206,20 +205,15 @@ def _ratio(group: Group, base: Group) -> tuple[Literal["runs", "processes"], Sum
     """What repeats independently, and the interval of its means about the ratio of the means."""
     runs = [len(side.runs) for side in (group, base)]
     if max(runs) >= MIN_PROCESSES:
-        ours, theirs = (_sample(side.run_means_ms, "runs") for side in (group, base))
-        return "runs", estimate_ratio(ours, theirs) if min(runs) >= MIN_PROCESSES else pooled_ratio(ours, theirs)
-    ours, theirs = (_sample(side.process_means_ms, "processes") for side in (group, base))
-    estimate = estimate_ratio(ours, theirs)
+        estimate_by_runs = estimate_ratio if min(runs) >= MIN_PROCESSES else pooled_ratio
+        return "runs", estimate_by_runs(group.by_runs, base.by_runs)
+    estimate = estimate_ratio(group.by_processes, base.by_processes)
     # Processes may differ in their number of iterations; the report prints the mean of these.
     centre = _mean_ms(group) / _mean_ms(base)
     if estimate.low is None or estimate.high is None:
         return "processes", replace(estimate, centre=centre)
     moved = centre / estimate.centre
     return "processes", replace(estimate, centre=centre, low=estimate.low * moved, high=estimate.high * moved)
-
-
-def _sample(means_ms: Sequence[float], repeated: str) -> Sample:
-    return Sample(tuple((mean,) for mean in means_ms), repeated=repeated)
 
 
 def _mean_ms(group: Group) -> float:

@@ -28,6 +28,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypedDict
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.student_t import student_t_quantile
@@ -100,13 +101,18 @@ class Sample:
     def iterations(self) -> tuple[float, ...]:
         return tuple(value for process in self.processes for value in process)
 
-    @property
+    @cached_property
     def mean(self) -> float:
         return statistics.fmean(self.iterations)
 
-    @property
+    @cached_property
     def process_means(self) -> tuple[float, ...]:
         return tuple(statistics.fmean(process) for process in self.processes)
+
+    @cached_property
+    def log_variance(self) -> float:
+        """Of the logarithms of the process means, of which there must be two."""
+        return statistics.variance(map(math.log, self.process_means))
 
 
 @dataclass(frozen=True)
@@ -140,9 +146,7 @@ def pooled_ratio(numerator: Sample, denominator: Sample, confidence: float = CON
     if freedom < 1:
         raise StatisticsError("one value on either side tells nothing of how far values differ")
     squares = math.fsum(
-        statistics.variance(map(math.log, sample.process_means)) * (len(sample.processes) - 1)
-        for sample in samples
-        if len(sample.processes) > 1
+        sample.log_variance * (len(sample.processes) - 1) for sample in samples if len(sample.processes) > 1
     )
     error = math.sqrt(squares / freedom * math.fsum(1 / count for count in counts))
     half_width = student_t_quantile(1 - (1 - confidence) / 2, freedom) * error
@@ -176,8 +180,7 @@ def _estimate(centre: float, samples: tuple[Sample, ...], confidence: float) -> 
 def _log_half_width(samples: tuple[Sample, ...], confidence: float) -> float:
     """t·SE on the log scale."""
     counts = [len(sample.processes) for sample in samples]
-    variances = [statistics.variance(map(math.log, sample.process_means)) for sample in samples]
-    parts = [variance / count for variance, count in zip(variances, counts, strict=True)]
+    parts = [sample.log_variance / count for sample, count in zip(samples, counts, strict=True)]
     squared_error = math.fsum(parts)
     if squared_error == 0:
         return 0.0
