@@ -58,6 +58,10 @@ options:
       - The gate. It says which groups have a ratio above this while the whole interval of the ratio is above 1.
       - It also fails where no group has a ratio with an interval, since then nothing was judged.
     type: raw
+  step_size:
+    description: A change of level in the history of a group is told as a step where it is as large as this, as a share.
+    type: raw
+    default: 0.02
 notes:
   - The ratio is mean latency over the baseline's mean latency. Above 1 is slower.
 seealso:
@@ -100,6 +104,8 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import StatisticsError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.step_report import report_steps, step_lines
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.steps import StepsError, min_size
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -109,8 +115,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         self.set_options(var_options=variables, direct=kwargs)
         files = ResultFiles()
         try:
+            step_size = min_size(self.get_option("step_size"))
             runs, report = self._compared(files, [str(term) for term in terms])
-        except ComparisonError as error:
+            steps = report_steps(runs, step_size)
+        except (ComparisonError, StepsError) as error:
             raise AnsibleError(f"comparison: {error}") from error
         finally:
             for problem in files.problems:
@@ -118,7 +126,9 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         return [
             {
                 "report": plain(report),
-                "table": terminal_table(report),
+                "table": terminal_table(report) + step_lines(steps.groups),
+                "steps": plain(steps.groups),
+                "pictures": plain(steps.pictures),
                 "problems": files.problems,
                 "exports": plain(exports(runs, report)),
             }
