@@ -70,6 +70,10 @@ options:
       - The gate. It says which groups have a ratio above this while the whole interval of the ratio is above 1.
       - It also fails where no group has a ratio with an interval, since then nothing was judged.
     type: raw
+  step_size:
+    description: A change of level in the history of a group is told as a step where it is as large as this, as a share.
+    type: raw
+    default: 0.02
 notes:
   - The ratio is mean latency over the baseline's mean latency. Above 1 is slower.
 seealso:
@@ -112,6 +116,8 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_table
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.result_files import ResultFiles
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import StatisticsError
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.step_report import report_steps, step_lines
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.steps import StepsError, min_size
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -122,7 +128,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         files = ResultFiles()
         try:
             return [self._compared(files, [str(term) for term in terms])]
-        except ComparisonError as error:
+        except (ComparisonError, StepsError) as error:
             raise AnsibleError(f"comparison: {error}") from error
         finally:
             for problem in files.problems:
@@ -140,11 +146,15 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         if path is None and not chosen and any(run.key.target == reference for run in runs):
             chosen = {"target": reference}
         report = compare(runs, chosen, baseline_runs, self._fail_above(), self.get_option("allow_few_runs"))
+        all_runs = _together(baseline_runs or (), runs)
+        steps = report_steps(all_runs, min_size(self.get_option("step_size")))
         return {
             "report": plain(report),
-            "table": terminal_table(report),
+            "table": terminal_table(report) + step_lines(steps.groups),
+            "steps": plain(steps.groups),
+            "pictures": plain(steps.pictures),
             "problems": files.problems,
-            "exports": plain(exports(_together(baseline_runs or (), runs), report, self.get_option("exports"))),
+            "exports": plain(exports(all_runs, report, self.get_option("exports"))),
         }
 
     def _choice(self) -> Choice:

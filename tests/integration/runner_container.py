@@ -101,3 +101,15 @@ def run(engine: docker.DockerClient, image: str, *arguments: str, **changes: Any
     """The same to its end."""
     with started(engine, image, *arguments, **changes) as container:
         return container.end()
+
+
+@contextmanager
+def neighbour(engine: docker.DockerClient, image: str, cpu: str) -> Iterator[None]:
+    """A busy loop in another container, on this CPU."""
+    busy = engine.containers.run(
+        image, ["-c", "while True: pass"], entrypoint="python3", cpuset_cpus=cpu, network_mode="none", detach=True
+    )
+    try:
+        yield
+    finally:
+        busy.remove(force=True)

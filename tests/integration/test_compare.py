@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.svg import is_inert
 
 from tests.integration.playbooks import PlaybookRun
 from tests.unit.factories import mac_m4, xeon_pool
@@ -106,6 +107,7 @@ def test_a_path_is_a_baseline_and_a_history_is_read(comparing: Comparing, tmp_pa
     [
         ({}, "there is no usable result to compare"),
         ({"compare_since": "yesterday"}, "compare_since is 'yesterday': name a day or a time in UTC"),
+        ({"compare_step_size": "2"}, "compare_step_size is '2': name a share between 0 and 1"),
         ({"compare_fail_above": "0.5"}, "compare_fail_above is 0.5: name a ratio of 1 or more"),
     ],
 )
@@ -201,3 +203,48 @@ def test_hostile_names_are_shown_and_do_nothing(comparing: Comparing) -> None:
     assert tags.count("strong") == len(NAMES), "each verdict, and nothing else"
     assert tags.count("tr") == 2 + 1 + len(NAMES)
     assert not Path("/tmp/pwned").exists()
+
+
+def test_a_step_in_a_history_is_told_with_what_changed_and_drawn(comparing: Comparing) -> None:
+    name = NAMES[0]
+    comparing.add(xeon_pool())
+    for number in range(30):
+        mean = 1300 * (1.08 if number >= 18 else 1) * (1.01 if number % 2 else 0.99)
+        comparing.add(
+            mac_m4(
+                run_id=f"run-of-day-{number + 1:02}",
+                target=name,
+                wall_ms=[[mean, mean]] * 3,
+                timestamp=f"2026-11-{number + 1:02}T12:00:00Z",
+                **({"software": {"torch": "2.0.0"}} if number >= 18 else {}),
+            )
+        )
+    run = comparing.run(compare_baseline={"target": "xeon_pool"}, compare_fail_above="1.05")
+    assert run.wait() == 0, run.output
+    assert "since 2026-11-19T12:00:00Z, 8.0 % slower (" in run.output
+    (group,) = [group for group in comparing.json["steps"] if group["steps"]]
+    (item,) = group["steps"]
+    assert (group["group"]["target"], group["runs"], item["step"]["position"]) == (name, 30, 18)
+    assert (item["last_run_before"], item["first_run_after"]) == ("run-of-day-18", "run-of-day-19")
+    assert [change["code"] for change in item["changed"]] == ["torch"]
+    tags, text = shown(comparing.markdown)
+    assert "When it changed" in text
+    assert "with it changed: the version of torch (" in text
+    assert "script" not in tags
+    assert tags.count("img") == 1
+    picture = comparing.results / group["picture"]
+    assert [picture] == list((comparing.results / "pictures").iterdir())
+    assert is_inert(picture.read_text())
+    assert f"({group['picture']})" in comparing.markdown
+
+    run = comparing.run(compare_baseline={"target": "xeon_pool"})
+    assert run.wait() == 0, run.output
+    picture.write_text("<svg/>")
+    run = comparing.run(compare_baseline={"target": "xeon_pool"})
+    assert run.wait() == 2
+    assert "was not written by this collection and is left as it is" in run.output
+    assert picture.read_text() == "<svg/>"
+
+    run = comparing.run(compare_baseline={"target": "xeon_pool"}, compare_step_size="0.2")
+    assert run.wait() == 0, run.output
+    assert not any(group["steps"] for group in comparing.json["steps"])

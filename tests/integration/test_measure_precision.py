@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from tests.integration.playbooks import CHECKOUT, PlaybookRun, inventory
+from tests.integration.runner_container import neighbour
 
-pytestmark = [pytest.mark.engine, pytest.mark.image]
+pytestmark = [pytest.mark.engine, pytest.mark.image, pytest.mark.slow]
 Benchmark = Callable[..., PlaybookRun]
 BENCHMARK = [{"ansible.builtin.import_playbook": str(CHECKOUT / "playbooks" / "benchmark.yml")}]
 
@@ -57,39 +59,35 @@ def history(results: Path) -> list[dict[str, Any]]:
 
 
 def test_it_measures_until_the_ratio_is_as_precise_as_asked(benchmark: Benchmark, results: Path) -> None:
-    run = benchmark(benchmark_precision=0.9)
+    run = benchmark(benchmark_precision=0.5)
     assert run.wait(600) == 0, run.output
     assert len(history(results)) == 2
     for result in history(results):
         assert result["stop_reason"] == "precision_reached"
-        assert len(result["processes"]) == 5
-        assert result["stopping"]["precision"] == 0.9
-    assert "precise to ±" in run.output
-    assert "99 %" in (results / "report.md").read_text()
+        # The times at which it looks.
+        assert len(result["processes"]) in (5, 8, 12, 18, 27, 40)
+        assert result["stopping"]["half_width"] <= result["stopping"]["precision"] == 0.5
 
 
 def test_it_ends_when_its_time_is_over(benchmark: Benchmark, results: Path) -> None:
-    run = benchmark(benchmark_precision=0.0001, benchmark_time_budget_seconds=1)
+    run = benchmark(benchmark_precision=0.001, benchmark_time_budget_seconds=1)
     assert run.wait(600) == 0, run.output
     for result in history(results):
         assert result["stop_reason"] == "time_budget"
         assert 0 < len(result["processes"]) < 40
-        assert "precision_missed" in {warning["code"] for warning in result["warnings"]}
+        assert "precision_not_reached" in {warning["code"] for warning in result["warnings"]}
 
 
 def test_a_disturbed_measurement_is_kept_and_refused_where_that_is_asked_for(
-    benchmark: Benchmark, results: Path
+    benchmark: Benchmark, results: Path, engine: docker.DockerClient, tiny_image: str
 ) -> None:
-    # Two threads and a quota of one CPU: what disturbs is certain.
-    run = benchmark(benchmark_threads=2, benchmark_strict=True)
-    assert run.wait(600) == 2
+    with neighbour(engine, tiny_image, "0"):
+        run = benchmark(benchmark_strict=True, benchmark_iterations=1)
+        assert run.wait(600) == 2
     for host in ("one", "other"):
         assert f"benchmark_strict: the result of {host} was kept, but is not to be trusted: " in run.output
-    assert all("throttled" in result["strict_findings"] for result in history(results))
+    assert all("other_load" in result["strict_findings"] for result in history(results))
     assert not (results / "report.md").exists()
-    # It is an error because that was asked for.
-    assert benchmark(benchmark_threads=2).wait(600) == 0
-    assert "throttled" in (results / "report.md").read_text()
 
 
 def test_a_killed_benchmark_goes_on_and_the_report_says_which_processes_are_old(
@@ -111,7 +109,6 @@ def test_a_killed_benchmark_goes_on_and_the_report_says_which_processes_are_old(
         assert len(old) == 5
         assert old[0]
         assert not old[-1]
-        assert f"{sum(old)} of its 5 processes" in report or f"processes 1 to {sum(old)}" in report or sum(old) == 1
-    assert "resumed" in report
+        assert f"processes 1 to {sum(old)} " in report
     # There is nothing to go on from any more.
     assert not [path for path in journals if path.exists()]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,7 +17,7 @@ import docker
 import pytest
 
 from tests.integration.playbooks import PlaybookRun, inventory
-from tests.integration.runner_container import run
+from tests.integration.runner_container import neighbour, run
 
 pytestmark = [pytest.mark.engine, pytest.mark.image, pytest.mark.slow]
 STRESS = ("-m", "bench_runner.stress", "--processes", "1", "--iterations", "2", "--warmup", "0", "--seed", "1")
@@ -32,18 +31,6 @@ def stress(engine: docker.DockerClient, image: str, *arguments: str, **changes: 
 
 def verdicts(document: dict[str, Any]) -> dict[int, str]:
     return {row["threads"]: row["verdict"] for row in document["rows"]}
-
-
-@contextmanager
-def neighbour(engine: docker.DockerClient, image: str, cpu: str) -> Iterator[None]:
-    """A busy loop in another container, on this CPU."""
-    busy = engine.containers.run(
-        image, ["-c", "while True: pass"], entrypoint="python3", cpuset_cpus=cpu, network_mode="none", detach=True
-    )
-    try:
-        yield
-    finally:
-        busy.remove(force=True)
 
 
 def test_a_quota_throttles_more_threads_than_it_has_cpus(engine: docker.DockerClient, runner_image: str) -> None:
