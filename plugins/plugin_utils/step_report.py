@@ -195,9 +195,12 @@ def _changes(history: History, position: int) -> Iterable[Change]:
 
 def _picture(file: str, history: History, found: Sequence[Step]) -> Picture:
     key = history.key
-    title = (
-        f"Runs over time: {one_line(key.target, 40)}, {one_line(key.cpu_model, 38)}, {one_line(key.model_size, 20)}, "
-        f"threads {key.threads}, {one_line(key.isolation_mode, 20)}"
+    name = one_line(key.target, 40)
+    # Cut one by one, so that a long name does not hide what follows.
+    setting = (
+        f"{one_line(key.cpu_model, 38)}, {one_line(key.model_size, 16)}, threads {key.threads}, "
+        f"{one_line(key.isolation_mode, 12)}"
     )
     skipped = max(0, len(history.means_ms) - MAX_RUNS)
-    return Picture(file, title, steps_plot.plot(title, history.means_ms, history.times, found, skipped))
+    svg = steps_plot.plot(name, setting, history.means_ms, history.times, found, skipped)
+    return Picture(file, f"Runs over time: {name}, {setting}", svg)

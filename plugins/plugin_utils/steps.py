@@ -20,9 +20,9 @@ What an interval must show, so that at most one quiet history in twenty gives a 
 - a step explains the interval better than a straight line, which a drift is, and is as large as asked for.
 
 Runs of the same hour share that hour's fortune, so where a history has 10 hours or more, an hour is what counts, by the
-mean of the logarithms of its runs. How often all of this errs: docs/accuracy.md.
+mean of the logarithms of its runs. Of fewer hours correlation cannot be estimated, so at least 0.25 is taken.
 
-The answer depends on the means alone: nothing is drawn by lot.
+The answer depends on means and hours alone: nothing is drawn by lot. How often all of this errs: docs/accuracy.md.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ MIN_RUNS = 5
 SHORTEST_INTERVAL = 20
 # What correlation of neighbours is estimated in: longer, and more than one step might lie within.
 CORRELATION_INTERVAL = 40
+# What runs of few hours are taken to have at least: of them it cannot be estimated.
+FEW_HOURS_CORRELATION = 0.25
 # Of a longer history the newest are judged.
 MAX_RUNS = 2000
 MIN_SIZE = 0.02
@@ -100,9 +102,13 @@ def find_steps(
     logs = [math.log(mean) for mean in means_ms[skipped:]]
     if len(logs) < 2 * MIN_RUNS:
         return []
-    firsts = _firsts_of_hours(times[skipped:]) if times is not None and counts_hours(times) else range(len(logs))
+    hours = None if times is None else _firsts_of_hours(times[skipped:])
+    by_hour = hours is not None and len(hours) >= 2 * MIN_RUNS
+    firsts = hours if hours is not None and by_hour else range(len(logs))
     units = [statistics.fmean(logs[start:end]) for start, end in pairwise([*firsts, len(logs)])]
     correlation, least = _correlation(units), math.log1p(least_size)
+    if hours is not None and not by_hour:
+        correlation = max(correlation, FEW_HOURS_CORRELATION)
     places = _settled(units, sorted(_places(units, correlation, least)))
     while True:
         found = []

@@ -11,19 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from ansible_collections.rightsize.whisper.plugins.plugin_utils import svg
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.latency_plot import drawn
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.steps import Step
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.svg import COLOURS, WIDTH
 
-HEIGHT = 320
-LEFT, RIGHT, TOP, BOTTOM = 60, 30, 70, 62
-# More dots than that cannot be told apart; the slowest and fastest of each place stay.
-MAX_DOTS = 1200
+HEIGHT = 340
+LEFT, RIGHT, TOP, BOTTOM = 60, 30, 92, 62
 # A step's size is written above it where the one before leaves room.
 ROOM = 56
 
 
-def plot(title: str, means_ms: Sequence[float], times: Sequence[str], steps: Sequence[Step], skipped: int = 0) -> str:
-    """The picture, in equal distances from run to run; without the oldest `skipped` runs, which were not judged."""
+def plot(
+    name: str, setting: str, means_ms: Sequence[float], times: Sequence[str], steps: Sequence[Step], skipped: int = 0
+) -> str:
+    """The picture, in equal distances from run to run; without the oldest `skipped` runs, which were not judged.
+
+    `name` and `setting` are lines of their own, since each may be long.
+    """
     if not means_ms[skipped:]:
         raise svg.PictureError("there are no runs to draw")
     seconds = [mean / 1000 for mean in means_ms]
@@ -38,38 +42,27 @@ def plot(title: str, means_ms: Sequence[float], times: Sequence[str], steps: Seq
     def y(value: float) -> float:
         return bottom - (value - lowest) / (highest - lowest) * (bottom - TOP)
 
-    body = [svg.text(LEFT, 24, title, bold=True, max_length=svg.MAX_TITLE)]
+    title = f"Runs over time: {name}"
+    body = [svg.text(LEFT, 24, title, bold=True, max_length=64), svg.text(LEFT, 44, setting, max_length=84)]
     for mark in svg.linear_ticks(lowest, highest, 6):
         body.append(f'<g opacity="0.15">{svg.stroke(f"M{LEFT} {y(mark):.1f}H{right}")}</g>')
         body.append(svg.text(LEFT - 9, y(mark) + 4, f"{mark:g}", "end"))
     body.append(svg.stroke(f"M{LEFT} {TOP}V{bottom}H{right}"))
     body.append(f'<g fill="{COLOURS[0]}" fill-opacity="0.65">')
+    # Of many runs some are drawn, with the slowest and the fastest.
+    chosen = drawn(len(judged), judged.index(max(judged)), judged.index(min(judged)))
+    dots = [skipped + number for number in chosen]
     radius = 3 if len(judged) <= 200 else 1.5
-    body += [
-        f'<circle cx="{x(number + 0.5):.1f}" cy="{y(seconds[number]):.1f}" r="{radius:g}"/>'
-        for number in _drawn(seconds, skipped)
-    ]
+    body += [f'<circle cx="{x(number + 0.5):.1f}" cy="{y(seconds[number]):.1f}" r="{radius:g}"/>' for number in dots]
     body.append("</g>")
     body += _levels(steps, len(seconds), skipped, x, y)
     body += _marks(steps, x, bottom)
     body.append(svg.text(LEFT, bottom + 20, _minute(times[skipped])))
     body.append(svg.text(right, bottom + 20, _minute(times[-1]), "end"))
-    said = f"seconds; each dot is a run, oldest first ({len(judged)}); lines: levels; dashed: steps"
+    runs = f"{len(dots)} of {len(judged)} runs" if len(dots) < len(judged) else f"{len(dots)} runs"
+    said = f"seconds; dots: {runs}, oldest first; lines: levels; dashed: steps"
     body.append(svg.text((LEFT + right) / 2, bottom + 44, said, "middle"))
     return svg.document(title, HEIGHT, body)
-
-
-def _drawn(seconds: Sequence[float], skipped: int) -> list[int]:
-    """Which runs have a dot: all, or of each piece of many the fastest and the slowest."""
-    numbers = range(skipped, len(seconds))
-    if len(numbers) <= MAX_DOTS:
-        return list(numbers)
-    piece = math.ceil(2 * len(numbers) / MAX_DOTS)
-    chosen = set()
-    for start in range(skipped, len(seconds), piece):
-        part = range(start, min(start + piece, len(seconds)))
-        chosen |= {min(part, key=seconds.__getitem__), max(part, key=seconds.__getitem__)}
-    return sorted(chosen)
 
 
 def _levels(
