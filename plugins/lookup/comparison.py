@@ -135,6 +135,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 Display().warning(f"not compared: {problem}")
 
     def _compared(self, files: ResultFiles, paths: list[str]) -> dict[str, Any]:
+        step_size = min_size(self.get_option("step_size"))
         baseline, baseline_runs = self.get_option("baseline") or {}, None
         chosen = dict(baseline) if isinstance(baseline, Mapping) else {"path": str(baseline)}
         path = chosen.pop("path", None)
@@ -147,7 +148,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             chosen = {"target": reference}
         report = compare(runs, chosen, baseline_runs, self._fail_above(), self.get_option("allow_few_runs"))
         all_runs = _together(baseline_runs or (), runs)
-        steps = report_steps(all_runs, min_size(self.get_option("step_size")))
+        steps = report_steps(all_runs, step_size)
         return {
             "report": plain(report),
             "table": terminal_table(report) + step_lines(steps.groups),
