@@ -109,6 +109,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
+from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import HistoryError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import Choice, Run
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison import ComparisonError, compare
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.comparison_exports import exports
@@ -128,7 +129,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         files = ResultFiles()
         try:
             return [self._compared(files, [str(term) for term in terms])]
-        except (ComparisonError, StepsError) as error:
+        except (ComparisonError, HistoryError, StepsError) as error:
             raise AnsibleError(f"comparison: {error}") from error
         finally:
             for problem in files.problems:

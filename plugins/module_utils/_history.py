@@ -127,14 +127,6 @@ class History:
         """How many runs were cut short, and the first of the lines that hold them."""
         return self._ask(lambda index: index.partial_lines(count))
 
-    def run_ids(self, lines: t.Iterable[int]) -> Iterator[str]:
-        """The run ids in these lines."""
-        return map(self._index.run_id_in, lines)
-
-    def results(self, lines: t.Iterable[int]) -> Iterator[Result]:
-        """The whole results in these lines."""
-        return map(self.read, self.run_ids(lines))
-
     def read(self, run_id: str) -> Result:
         """The whole result of a run."""
         result = self.find(run_id)

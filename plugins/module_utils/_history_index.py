@@ -116,9 +116,10 @@ class DamagedLine(t.NamedTuple):
 
 
 class Measured(t.NamedTuple):
-    """The figures of a run: where it is, when it started, its mean in ms, and of how many iterations and processes."""
+    """The figures of a run: the byte at which its line begins, when it started, its mean in ms, and of how many iterations
+    and processes."""
 
-    line: int
+    offset: int
     kind: int
     timestamp: str
     mean_ms: float
@@ -251,7 +252,7 @@ class Index:
         # A plain row is quicker to make.
         rows.row_factory = None
         rows.execute(
-            "SELECT line, kind, timestamp, avg_latency_ms, iterations, processes FROM records "
+            "SELECT offset, kind, timestamp, avg_latency_ms, iterations, processes FROM records "
             f"WHERE {where} AND (labels = '{{}}' OR {without}) ORDER BY timestamp, run_id",
             (*values, *map(path, without_labels)),
         )
@@ -261,11 +262,6 @@ class Index:
         """Of each kind the parts of a result that make it."""
         rows = self._connection.execute("SELECT id, parts FROM kinds")
         return {number: _nested(json.loads(parts)) for number, parts in rows}
-
-    def run_id_in(self, line: int) -> str:
-        """The run in this line."""
-        row = self._connection.execute("SELECT run_id FROM records WHERE line = ?", (line,)).fetchone()
-        return t.cast(str, row[0])
 
     def partial_lines(self, count: int) -> t.Tuple[int, t.List[int]]:
         """How many runs were cut short, and the first of the lines that hold them."""

@@ -11,16 +11,20 @@ What cannot be used costs the rest nothing: it is told in a problem, one line ea
 from __future__ import annotations
 
 import bisect
-import itertools
 import json
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.rightsize.whisper.plugins.module_utils._history import History, open_history
 from ansible_collections.rightsize.whisper.plugins.module_utils._history_index import Measured
-from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import HistoryError, accept, read_schema
+from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import (
+    HistoryError,
+    accept,
+    parse_line,
+    read_schema,
+)
 from ansible_collections.rightsize.whisper.plugins.module_utils._result import (
     MAX_RESULT_BYTES,
     ResultError,
@@ -34,6 +38,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs im
     Results,
     Run,
     is_benchmark,
+    run_ids,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, StatisticsError
@@ -42,32 +47,35 @@ GENERATED_BY = "rightsize.whisper"
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "bench_runner" / "result.schema.json"
 # How many problems are told one by one.
 PROBLEMS_SHOWN = 20
-TOLD_AT_ONCE = 1000
 EVERY_RUN = Choice()
-
-Told = TypeVar("Told")
 
 
 class HistoryRuns:
-    """The runs of a history, the oldest first; a source of what its index does not tell."""
+    """The runs of a history, the oldest first; a source of what its index does not tell. Places are bytes of the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.runs: list[Run] = []
 
     def run_ids(self, places: Iterable[int]) -> Iterator[str]:
-        return self._told(places, History.run_ids)
+        return (result["run_id"] for _place, result in self._results(places))
 
     def process_means_ms(self, places: Iterable[int]) -> Iterator[tuple[float, ...]]:
-        return (Sample.of_result(result).process_means for result in self._told(places, History.results))
+        for place, result in self._results(places):
+            try:
+                yield Sample.of_result(result).process_means
+            except StatisticsError as error:
+                raise HistoryError(f"{self.path}, byte {place}: {error}; mend it, or take it away") from error
 
-    def _told(self, places: Iterable[int], tell: Callable[[History, Iterable[int]], Iterator[Told]]) -> Iterator[Told]:
-        """Piece by piece: the history is not kept locked while somebody works with what it tells."""
-        rest = iter(places)
-        while piece := list(itertools.islice(rest, TOLD_AT_ONCE)):
-            with open_history(str(self.path)) as history:
-                told = list(tell(history, piece))
-            yield from told
+    def _results(self, places: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What is appended meanwhile moves nothing."""
+        try:
+            with self.path.open("rb") as file:
+                for place in places:
+                    file.seek(place)
+                    yield place, parse_line(file.readline(MAX_RESULT_BYTES))
+        except (OSError, ValueError) as error:
+            raise HistoryError(f"{self.path} changes while it is read ({error}); run again") from error
 
 
 class ResultFiles:
@@ -157,7 +165,7 @@ class ResultFiles:
         def collect(parts: dict[int, dict[str, Any]], rows: Iterator[Measured]) -> list[Run]:
             kinds = self._usable_kinds(path, parts)
             return [
-                Run(kinds[row.kind], row.timestamp, row.mean_ms, row.iterations, row.processes, source, row.line)
+                Run(kinds[row.kind], row.timestamp, row.mean_ms, row.iterations, row.processes, source, row.offset)
                 for row in rows
                 if row.kind in kinds
             ]
@@ -166,7 +174,7 @@ class ResultFiles:
             runs = history.measured(collect, **choice.for_history, without_labels=OTHER_PURPOSES)
             self._tell_of(path, history)
             if self._histories or self._of_files:
-                runs = list(self._new(path, runs, history))
+                runs = list(self._new(path, runs))
         source.runs = runs
         self._histories[identity] = source
         return runs
@@ -191,15 +199,15 @@ class ResultFiles:
             self._problem(f"{path}, line {number}: the run was cut short, so it is left out")
         self._untold += partial - len(lines)
 
-    def _new(self, path: Path, runs: list[Run], history: History) -> Iterator[Run]:
+    def _new(self, path: Path, runs: list[Run]) -> Iterator[Run]:
         """The runs, those that are known as what they are known as."""
-        for run, run_id in zip(runs, history.run_ids(run.place for run in runs), strict=True):
+        for run, run_id in zip(runs, run_ids(runs), strict=True):
             known = self._known(run_id, run.timestamp)
             if known is None or _same(known, run):
                 yield known or run
             else:
                 self._problem(
-                    f"{path}, line {run.place}: the run {run_id} is known with another result, so this one is left out"
+                    f"{path}, byte {run.place}: the run {run_id} is known with another result, so this one is left out"
                 )
 
     def _known(self, run_id: str, timestamp: str) -> Run | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils._history_index import KIND
+from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import HistoryError
 from ansible_collections.rightsize.whisper.plugins.module_utils._result import MAX_RESULT_BYTES
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs import (
     FACTS,
@@ -148,9 +150,10 @@ def test_runs_that_two_histories_have_count_once(tmp_path: Path) -> None:
     history(tmp_path / "b.jsonl", xeon_pool(), mac_m4(cpu_model="Another"), mac_m4(run_id="run-of-test-1"))
     files = ResultFiles()
     assert sorted(run_ids(files.read([str(tmp_path)]))) == sorted([MAC, XEON, "run-of-test-1"])
-    assert [problem.partition("b.jsonl, ")[2] for problem in files.problems] == [
-        f"line 2: the run {MAC} is known with another result, so this one is left out"
-    ]
+    [problem] = files.problems
+    assert re.search(
+        rf"b\.jsonl, byte \d+: the run {MAC} is known with another result, so this one is left out", problem
+    )
 
 
 def test_a_run_of_a_history_that_was_cut_short_is_named(tmp_path: Path) -> None:
@@ -180,3 +183,17 @@ def test_a_line_that_lacks_what_makes_a_kind_costs_the_others_nothing(tmp_path: 
     files = ResultFiles()
     runs = files.read([history(tmp_path / "history.jsonl", odd, xeon_pool())])
     assert XEON in run_ids(runs)
+
+
+def test_a_line_whose_processes_were_edited_away_is_one_clear_line(tmp_path: Path) -> None:
+    [run] = ResultFiles().read([history(tmp_path / "history.jsonl", xeon_pool(processes=[{}]))])
+    with pytest.raises(HistoryError, match=r"history\.jsonl, byte 0: this is no result .*; mend it, or take it away"):
+        list(process_means_ms([run]))
+
+
+def test_a_history_that_is_replaced_while_it_is_read_is_one_clear_line(tmp_path: Path) -> None:
+    path = history(tmp_path / "history.jsonl", mac_m4(), xeon_pool())
+    runs = ResultFiles().read([path])
+    history(tmp_path / "history.jsonl", xeon_pool())
+    with pytest.raises(HistoryError, match="changes while it is read"):
+        list(run_ids(runs))
