@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.rightsize.whisper.plugins.plugin_utils import queueing
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.queueing import (
+    MOST_IDLE,
     Dispatch,
     LatencyObjective,
     erlang_c,
@@ -53,6 +54,18 @@ def needed(rate: float, times: ServiceTimes, objective: LatencyObjective, **opti
         return math.inf
     workers = smallest_workers(rate, times, objective, **options).workers_objective
     return math.inf if workers is None else workers
+
+
+def at_least_needed(rate: float, times: ServiceTimes, objective: LatencyObjective, **options: Any) -> float:
+    """The same; but where only workers that idle too much would meet it, more than those that do not."""
+    workers = needed(rate, times, objective, **options)
+    if workers == math.inf and objective.seconds >= times.shortest_seconds:
+        decision = smallest_workers(rate, times, objective, **options)
+        assert decision.infeasible is not None
+        if decision.infeasible.service_seconds <= objective.seconds:
+            load = decision.offered_load_erlangs
+            return max(fewest_workers(load), math.ceil(load / (1 - MOST_IDLE))) + 1
+    return workers
 
 
 # Erlang C
@@ -264,7 +277,14 @@ def test_more_load_never_needs_fewer(
     objective = LatencyObjective(percentile, limit * times.longest_seconds)
     rate = load / times.mean_seconds
     options: dict[str, Any] = {"dispatch": dispatch, "arrival_scv": arrival_scv}
-    assert needed(rate * more, times, objective, **options) >= needed(rate, times, objective, **options)
+    assert needed(rate * more, times, objective, **options) >= at_least_needed(rate, times, objective, **options)
+
+
+def test_what_a_small_load_has_no_busy_workers_for_a_larger_one_may_have() -> None:
+    times, objective = ServiceTimes.of([1.0]), LatencyObjective(0.99, 2.0)
+    options: dict[str, Any] = {"dispatch": "random", "arrival_scv": 3.0}
+    assert needed(0.0625, times, objective, **options) == math.inf
+    assert needed(0.125, times, objective, **options) >= at_least_needed(0.0625, times, objective, **options) == 8
 
 
 @UNHURRIED
@@ -293,7 +313,7 @@ def test_slower_service_never_needs_fewer(
 ) -> None:
     objective = LatencyObjective(percentile, limit * times.longest_seconds)
     rate = load / times.mean_seconds
-    usual = needed(rate, times, objective, dispatch=dispatch)
+    usual = at_least_needed(rate, times, objective, dispatch=dispatch)
     assert needed(rate, times.scaled(ratio), objective, dispatch=dispatch) >= usual
 
 
