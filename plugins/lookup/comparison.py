@@ -98,7 +98,7 @@ _raw:
     - One dictionary, with the C(report), its C(table) for a terminal, a list of lines, C(problems), what was not used, and
       C(exports), the runs and ratios in the formats that were asked for, each with C(format), C(file) and C(text).
     - In the report, C(baselines) and C(comparisons) are the groups, each comparison with C(ratio), C(verdict), C(reasons) and
-      C(warnings); C(gate) says why the limit is not kept, and is empty where it is.
+      C(warnings); C(gate) says why the limit is not kept, and is empty where it is; C(not_judged) names the groups that it could not judge.
   type: list
   elements: dict
 """

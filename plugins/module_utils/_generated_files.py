@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
-import tempfile
 import typing as t
 from pathlib import Path
 
-from ._locked_file import what_is_wrong, write_fully
+from ._locked_file import replace_file, what_is_wrong
 
 # How the files begin that this collection writes: Markdown, pages and pictures; values; JSON; what pyperf reads; tables.
 OURS = re.compile(
@@ -60,18 +58,7 @@ def write(change: Change) -> None:
     """Put the file in place at once, with the folder that it is in; a crash leaves the old one or the new."""
     try:
         change.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{change.path.name}.", dir=change.path.parent)
-        try:
-            try:
-                write_fully(descriptor, change.after.encode("utf-8"))
-                os.fchmod(descriptor, MODE)
-            finally:
-                os.close(descriptor)
-            os.replace(name, change.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        replace_file(change.path, change.after.encode("utf-8"), MODE)
     except OSError as error:
         raise GeneratedFilesError(f"cannot write {change.path}: {what_is_wrong(error)}") from error
 

@@ -9,7 +9,7 @@ appended since the last look, by whomever, is read, and nothing else. If the fil
 its time went elsewhere than forward, or the last known line is another), the index is built anew.
 
 SQLite, which Python brings along, keeps it, and takes the figures out of the lines too: ten times as fast as to decode
-them. A million records are some 250 MB here, of which a question reads what it asks for; the file is never loaded.
+them. A million records are some 190 MB here, of which a question reads what it asks for; the file is never loaded.
 
 What a comparison looks at beside the figures (the CPU, the audio, the build of torch, …) many runs have in common. It is
 kept once, as a kind.

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import base64
 import gzip
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ._container import RunError, Warned
-from ._locked_file import what_is_wrong
+from ._locked_file import replace_file, what_is_wrong
 from ._progress import MAX_JOURNAL_BYTES, Journal, finished_processes
 
 # The kernel takes 128 KiB for one argument; so much holds some 500 iterations.
@@ -67,24 +65,11 @@ class KeptJournal:
         if self._path is None or journal.processes_done <= self._processes:
             return []
         try:
-            self._write(self._path, journal.text.encode())
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(self._path, journal.text.encode())
         except OSError as error:
             self._path = None
             message = f"the run's journal could not be kept ({what_is_wrong(error)}); were it interrupted, it would begin anew"
             return [Warned(code="journal_not_kept", message=message)]
         self._processes = journal.processes_done
         return []
-
-    @staticmethod
-    def _write(path: Path, content: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink()
-            raise

@@ -83,12 +83,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """Every group against its baseline; `gate` says why the limit is not kept, and is empty where it is."""
+    """Every group against its baseline; `gate` says why the limit is not kept, and is empty where it is. `not_judged` are
+    the groups that the gate let pass unseen."""
 
     baselines: tuple[Side, ...]
     comparisons: tuple[Comparison, ...]
     fail_above: float | None
     gate: str
+    not_judged: tuple[str, ...] = ()
 
 
 def compare(
@@ -124,8 +126,16 @@ def compare(
     comparisons = tuple(_compare(group, baselines) for group in grouped(run for run in runs if id(run) not in taken))
     if not comparisons:
         raise ComparisonError("there is nothing beside the baseline to compare: name more results in compare_paths")
-    gate = "" if fail_above is None else _gate(comparisons, fail_above, allow_few_runs)
-    return Report(tuple(_side(group) for group in baselines), comparisons, fail_above, gate)
+    judged = [item for item in comparisons if _can_be_judged(item, allow_few_runs)]
+    return Report(
+        baselines=tuple(_side(group) for group in baselines),
+        comparisons=comparisons,
+        fail_above=fail_above,
+        gate="" if fail_above is None else _gate(comparisons, judged, fail_above),
+        not_judged=()
+        if fail_above is None
+        else tuple(name_of(item.group) for item in comparisons if item not in judged),
+    )
 
 
 def name_of(side: Side) -> str:
@@ -277,13 +287,19 @@ def _short(value: str) -> str:
     return f"{value[:19]}… ({hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:8]})"
 
 
-def _gate(comparisons: Sequence[Comparison], fail_above: float, allow_few_runs: bool) -> str:
-    with_interval = [item for item in comparisons if item.ratio is not None and item.ratio.low is not None]
-    judged = [item for item in with_interval if allow_few_runs or item.unit == "runs"]
+def _has_interval(comparison: Comparison) -> bool:
+    return comparison.ratio is not None and comparison.ratio.low is not None
+
+
+def _can_be_judged(comparison: Comparison, allow_few_runs: bool) -> bool:
+    return _has_interval(comparison) and (allow_few_runs or comparison.unit == "runs")
+
+
+def _gate(comparisons: Sequence[Comparison], judged: Sequence[Comparison], fail_above: float) -> str:
     if not judged:
         why = (
             f"no side has {MIN_PROCESSES} runs, which tell how much runs differ: measure more, or set compare_allow_few_runs"
-            if with_interval
+            if any(map(_has_interval, comparisons))
             else "no group has a ratio with an interval; see why above"
         )
         return f"the gate could judge nothing: {why}"

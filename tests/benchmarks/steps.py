@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.steps import Step, find_steps
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.steps import MAX_RUNS, Step, find_steps
 
 from tests.benchmarks.accuracy_simulated import wilson_interval
 
@@ -104,7 +104,7 @@ def stepped(histories: int, chance: random.Random, noises: Sequence[str]) -> Non
 
 
 def speed(chance: random.Random) -> None:
-    for length in (1000, 10_000):
+    for length in (500, MAX_RUNS):
         means = _means(
             [log + 0.05 * (number // (length // 4) % 2) for number, log in enumerate(normal(chance, length))]
         )

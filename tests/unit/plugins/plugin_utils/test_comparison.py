@@ -281,6 +281,18 @@ def test_the_gate_does_not_judge_where_nothing_tells_how_much_runs_differ() -> N
     assert few_runs(3, 1, fail_above=1.2).gate == ""
 
 
+def test_a_group_that_a_gate_lets_pass_unseen_is_named() -> None:
+    runs = [a_run(number) for number in (1, 2, 3)] + [
+        a_run(4, 1003, target="other"),
+        a_run(5, target="third", threads=2),
+    ]
+    report = compared(*runs, baseline={"target": "xeon_pool"}, fail_above=1.05)
+    assert report.gate == ""
+    [unseen] = report.not_judged
+    assert unseen.startswith("third (")
+    assert compared(*runs, baseline={"target": "xeon_pool"}).not_judged == ()
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [(3, 1), (8, 1), (4, 2), (3, 3)])
 def test_runs_that_differ_by_chance_are_seldom_called_slower_or_faster(ours: int, theirs: int) -> None:
     chance = random.Random(20261124)

@@ -16,6 +16,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics impor
     Summary,
     estimate_mean,
     estimate_ratio,
+    pooled_ratio,
     spread,
 )
 from hypothesis import given
@@ -215,3 +216,16 @@ def test_a_run_that_looked_for_its_end_has_an_interval_of_99_percent() -> None:
     assert bounds(estimate_mean(looked)) == pytest.approx(bounds(estimate_mean(plain, 0.99)))
     assert bounds(estimate_ratio(other, looked)) == pytest.approx(bounds(estimate_ratio(other, plain, 0.99)))
     assert estimate_mean(looked).confidence == 0.95
+
+
+def test_one_value_against_several_has_the_prediction_interval() -> None:
+    several, one = Sample(((1.0,), (1.1,), (1.21,))), Sample(((1.5,),))
+    found = pooled_ratio(one, several)
+    # The logarithms are a tenth apart: s = log 1.1; t with 2 degrees of freedom is 4.3027.
+    half_width = 4.302653 * math.log(1.1) * math.sqrt(1 + 1 / 3)
+    centre = 1.5 / (3.31 / 3)
+    assert (found.centre, found.low, found.high) == pytest.approx(
+        (centre, centre * math.exp(-half_width), centre * math.exp(half_width)), rel=1e-5
+    )
+    with pytest.raises(StatisticsError, match="tells nothing of how far values differ"):
+        pooled_ratio(one, one)
