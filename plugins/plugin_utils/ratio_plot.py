@@ -105,7 +105,7 @@ def plot(title: str, ratios: Sequence[KeptRatio]) -> str:
 
 def _times(ratios: Sequence[KeptRatio], x: Callable[[int], float], bottom: float) -> Iterator[str]:
     """The times of the first and the last ratio, and what the dots are."""
-    first, last = _minute(ratios[0].time), _minute(ratios[-1].time)
+    first, last = svg.minute(ratios[0].time), svg.minute(ratios[-1].time)
     if len(ratios) == 1:
         yield svg.text(x(0), bottom + 20, first, "middle")
     else:
@@ -113,8 +113,3 @@ def _times(ratios: Sequence[KeptRatio], x: Callable[[int], float], bottom: float
         yield svg.text(WIDTH - RIGHT, bottom + 20, last, "end")
     count = "one ratio" if len(ratios) == 1 else f"{len(ratios)} ratios, oldest first"
     yield svg.text((LEFT + WIDTH - RIGHT) / 2, bottom + 44, f"{count}; lines: intervals; hollow: tainted", "middle")
-
-
-def _minute(time: str) -> str:
-    """A time without its seconds: 2026-11-23T12:15:00Z is 2026-11-23 12:15."""
-    return time[:16].replace("T", " ")

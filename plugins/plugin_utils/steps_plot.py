@@ -57,8 +57,8 @@ def plot(
     body.append("</g>")
     body += _levels(steps, len(seconds), skipped, x, y)
     body += _marks(steps, x, bottom)
-    body.append(svg.text(LEFT, bottom + 20, _minute(times[skipped])))
-    body.append(svg.text(right, bottom + 20, _minute(times[-1]), "end"))
+    body.append(svg.text(LEFT, bottom + 20, svg.minute(times[skipped])))
+    body.append(svg.text(right, bottom + 20, svg.minute(times[-1]), "end"))
     runs = f"{len(dots)} of {len(judged)} runs" if len(dots) < len(judged) else f"{len(dots)} runs"
     said = f"seconds; dots: {runs}, oldest first; lines: levels; dashed: steps"
     body.append(svg.text((LEFT + right) / 2, bottom + 44, said, "middle"))
@@ -83,8 +83,3 @@ def _marks(steps: Sequence[Step], x: Callable[[float], float], bottom: float) ->
         if place - free >= ROOM:
             yield svg.text(place, TOP - 14, f"{100 * (step.ratio - 1):+.1f} %", "middle", bold=True)
             free = place
-
-
-def _minute(time: str) -> str:
-    """A time without its seconds: 2026-11-23T12:15:00Z is 2026-11-23 12:15."""
-    return time[:16].replace("T", " ")

@@ -72,6 +72,11 @@ def curve(places: Sequence[tuple[float, float]], colour: str) -> str:
     return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
 
 
+def minute(time: str) -> str:
+    """A time as a picture tells it, without its seconds: 2026-11-23T12:15:00Z is 2026-11-23 12:15."""
+    return time[:16].replace("T", " ")
+
+
 def linear_ticks(lowest: float, highest: float, most: int = 8) -> list[float]:
     """Round values from `lowest` to `highest`: multiples of 1, 2 or 5 times a power of ten, at most about `most`."""
     rough = (highest - lowest) / most
