@@ -17,6 +17,7 @@ from ._docker import ARCHITECTURES
 from ._image_base import Base, find_base
 from ._image_checkpoint import Checkpoint, given_checkpoint
 from ._image_tools import ImageError, one_line
+from ._image_wheels import RECIPE
 
 try:
     from docker.errors import ImageNotFound
@@ -118,6 +119,7 @@ def hash_inputs(wanted: Wanted, base: t.Optional[Base]) -> t.Dict[str, str]:
         **inputs,
         "model": wanted.model,
         "platform": wanted.platform,
+        "wheels": f"made by recipe {RECIPE}",
         "base": f"{wanted.base}, {base.id if base else 'which is not there yet'}",
         "checkpoint": wanted.checkpoint.sha256 if wanted.checkpoint else "as published",
     }

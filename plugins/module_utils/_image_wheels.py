@@ -26,6 +26,9 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 SOURCES = ("openai-whisper",)
 # The time that is written into what is made here, so that it is the same tomorrow: the oldest that a zip file can say.
 SOURCE_DATE_EPOCH = "315532800"
+# Another number, another folder: to be raised with each change of what `_build` makes of the same sources, so that no
+# machine keeps what was made otherwise. Images of all models share the layer of packages only while these are the same.
+RECIPE = 2
 # Locked like all else, but not installed into the image: they put the others in place.
 TOOLS = ("pip", "setuptools")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -37,7 +40,8 @@ def collect_wheels(lock: str, cache: Path, platform: str, extra_index: str, call
     pip's own settings on this machine say where packages come from. PyTorch publishes its CPU builds on an index of its
     own, which is asked as well where those settings do not offer the locked file. Both must have the locked hash.
     """
-    folder = cache / "wheels" / f"{hashlib.sha256(lock.encode()).hexdigest()[:16]}-{platform}"
+    made_of = hashlib.sha256(f"{RECIPE} {SOURCE_DATE_EPOCH}\n{lock}".encode()).hexdigest()
+    folder = cache / "wheels" / f"{made_of[:16]}-{platform}"
     if is_complete(folder):
         return folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -189,6 +189,15 @@ def test_collected_wheels_are_kept_while_they_are_whole(lock: str, index: Path, 
     assert not (folder / "mark").exists()
 
 
+def test_wheels_made_in_another_way_are_made_again(
+    lock: str, tmp_path: Path, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else machines with an older cache give the image other packages, in a layer that no other model shares."""
+    folder = wheels.collect_wheels(lock, tmp_path / "cache", "amd64", "", caller)
+    monkeypatch.setattr(wheels, "RECIPE", wheels.RECIPE + 1)
+    assert wheels.collect_wheels(lock, tmp_path / "cache", "amd64", "", caller) != folder
+
+
 def test_a_folder_that_lacks_a_wheel_is_not_complete(lock: str, tmp_path: Path, caller: Caller) -> None:
     folder = wheels.collect_wheels(lock, tmp_path / "cache", "amd64", "", caller)
     for wheel in list(folder.glob("*.whl")):
