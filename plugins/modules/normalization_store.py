@@ -16,7 +16,7 @@ description:
   - A ratio of two runs that is already there is not added again.
   - Nothing else in the file is touched; comments and keys of your own stay. The file is locked, and replaced as a whole.
   - A file that cannot be read, or to which nothing can be added, is left as it is.
-  - Run it on the controller (C(delegate_to=localhost)).
+  - It works on the controller, whatever the host of the task is.
 attributes:
   check_mode:
     support: full
@@ -24,8 +24,6 @@ attributes:
   diff_mode:
     support: full
     description: Shows the entry that is added.
-requirements:
-  - PyYAML
 options:
   path:
     description:
@@ -48,7 +46,6 @@ EXAMPLES = r"""
   rightsize.whisper.normalization_store:
     path: "{{ benchmark_results_dir }}/normalization.yml"
     normalization: "{{ target_result | rightsize.whisper.normalization_ratio(reference_result) }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -76,31 +73,3 @@ entries:
   type: int
   sample: 3
 """
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-from ..module_utils._normalization_file import YAML_IMPORT_ERROR, NormalizationFileError, entry_of, store
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "normalization": {"type": "dict", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    if YAML_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
-    path = module.params["path"]
-    try:
-        entry = entry_of(module.params["normalization"])
-        stored = store(path, entry, module.check_mode)
-    except NormalizationFileError as error:
-        module.fail_json(msg=str(error))
-    diff = {"before": stored.before, "after": stored.after, "before_header": path, "after_header": path}
-    module.exit_json(changed=stored.before != stored.after, entry=entry, entries=stored.entries, diff=diff)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ author:
 description:
   - Returns whole results by their run ids, and summaries of the runs that were appended last.
   - The index beside the history is brought up to date, so that a large history is not read as a whole.
-  - Run it on the controller (C(delegate_to=localhost)).
+  - It works on the controller, whatever the host of the task is.
 attributes:
   check_mode:
     support: full
@@ -68,7 +68,6 @@ EXAMPLES = r"""
       - "{{ target_run_id }}"
     newest: 50
     model: base
-  delegate_to: localhost
   register: history
 """
 
@@ -139,58 +138,3 @@ damaged_lines:
   type: list
   elements: dict
 """
-
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._history import open_history
-from ..module_utils._history_record import HistoryError
-
-
-def read(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    """What the module returns."""
-    columns = {"target": options["target"], "model_size": options["model"]}
-    equal = {column: value for column, value in columns.items() if value is not None}
-    with open_history(options["path"]) as history:
-        return {
-            "results": [history.read(run_id) for run_id in options["run_ids"]],
-            "summaries": history.newest(
-                max(0, options["newest"]),
-                labels={name: str(value) for name, value in options["labels"].items()},
-                without_labels=options["without_labels"],
-                per_target=options["per_target"],
-                **equal,
-            ),
-            "records": history.records,
-            "damaged": history.damaged,
-            "damaged_lines": [line._asdict() for line in history.damaged_lines()],
-            "warnings": history.all_warnings(),
-        }
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "run_ids": {"type": "list", "elements": "str", "default": []},
-            "newest": {"type": "int", "default": 20},
-            "target": {"type": "str"},
-            "model": {"type": "str"},
-            "labels": {"type": "dict", "default": {}},
-            "without_labels": {"type": "list", "elements": "str", "default": []},
-            "per_target": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        answer = read(module.params)
-    except (HistoryError, ValueError) as error:
-        module.fail_json(msg=str(error))
-    for warning in answer.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**answer)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,19 +15,13 @@ import contextlib
 import math
 import os
 import textwrap
-import traceback
 import typing as t
 from pathlib import Path
 
-from ._locked_file import locked_file, sync_folder_of, what_is_wrong, write_fully
-from ._progress import printable
+import yaml
 
-try:
-    import yaml
-
-    YAML_IMPORT_ERROR: t.Optional[str] = None
-except ImportError:
-    YAML_IMPORT_ERROR = traceback.format_exc()
+from ..module_utils._locked_file import locked_file, sync_folder_of, what_is_wrong, write_fully
+from ..module_utils._progress import printable
 
 KEY = "normalizations"
 HEADER = f"""\
@@ -38,7 +32,7 @@ HEADER = f"""\
 {KEY}:
 """
 
-Entry = t.Dict[str, t.Any]
+Entry = dict[str, t.Any]
 
 
 class NormalizationFileError(Exception):
@@ -125,7 +119,7 @@ def _stored(path: str, text: str, entry: Entry) -> Stored:
         raise NormalizationFileError(f"{path} is left as it is: {error}; mend it, or move it away") from error
 
 
-def _parsed(text: str) -> t.Tuple[t.Dict[str, t.Any], t.Any]:
+def _parsed(text: str) -> tuple[dict[str, t.Any], t.Any]:
     """What the file holds, and the nodes that say where it does."""
     # The fast one, where PyYAML was built with libyaml; both are safe, and read the same.
     make_loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -139,7 +133,7 @@ def _parsed(text: str) -> t.Tuple[t.Dict[str, t.Any], t.Any]:
     entries = document.get(KEY) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"it has no list of entries at the key {KEY}")
-    return t.cast(t.Dict[str, t.Any], document), root
+    return t.cast(dict[str, t.Any], document), root
 
 
 def _inserted(text: str, root: t.Any, entry: Entry) -> str:
@@ -161,22 +155,22 @@ def _as_text(entry: Entry, indent: int) -> str:
     return textwrap.indent(yaml.safe_dump([entry], sort_keys=False, width=120), " " * indent)
 
 
-def _runs(entry: Entry) -> t.List[t.Any]:
+def _runs(entry: Entry) -> list[t.Any]:
     sides = (entry.get(side) for side in ("reference", "target"))
     return [side.get("run_id") if isinstance(side, dict) else None for side in sides]
 
 
-def _interval(summary: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, float]]:
+def _interval(summary: t.Mapping[str, t.Any]) -> dict[str, float] | None:
     if summary["low"] is None:
         return None
     return {key: summary[key] for key in ("low", "high", "confidence")}
 
 
-def _figures(summary: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Dict[str, t.Any]]:
+def _figures(summary: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
     return None if summary is None else {"ratio": summary["centre"], "interval": _interval(summary)}
 
 
-def _side(side: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def _side(side: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     kept = {key: side[key] for key in ("run_id", "target", "isolation_mode", "iterations", "processes")}
     return {**kept, "avg_latency_ms": side["latency_ms"]["centre"]}
 

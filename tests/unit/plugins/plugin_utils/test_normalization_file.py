@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.rightsize.whisper.plugins.filter.normalization import normalization_ratio
-from ansible_collections.rightsize.whisper.plugins.module_utils import _normalization_file
-from ansible_collections.rightsize.whisper.plugins.module_utils._normalization_file import (
+from ansible_collections.rightsize.whisper.plugins.plugin_utils import normalization_file
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization_file import (
     NormalizationFileError,
     entry_of,
     store,
@@ -203,7 +203,7 @@ def test_a_write_that_fails_leaves_what_was(path: Path, exists: bool, monkeypatc
         os.write(descriptor, data[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_normalization_file, "write_fully", failing)
+    monkeypatch.setattr(normalization_file, "write_fully", failing)
     with pytest.raises(NormalizationFileError, match=r"cannot write .*: No space left on device; free some space"):
         store(str(path), entry(2))
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before

@@ -10,9 +10,9 @@ import os
 import re
 import stat
 import typing as t
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ._locked_file import replace_file, what_is_wrong
+from ..module_utils._locked_file import replace_file, what_is_wrong
 
 # How the files begin that this collection writes: Markdown, pages and pictures; values; JSON; what pyperf reads; tables.
 OURS = re.compile(
@@ -37,6 +37,27 @@ class Change(t.NamedTuple):
     after: str
 
 
+def generate(
+    folder: str,
+    files: t.Mapping[str, t.Any],
+    later: t.Iterable[str] = (),
+    overwrite: bool = False,
+    check_mode: bool = False,
+) -> list[Change]:
+    """Write those of the files that are not as they should be; gives what was changed, or in check mode would be.
+
+    `files` has the text of each file by its name in the folder. The names in `later` are only looked at: where one of
+    them is taken by a file of somebody else, nothing is written.
+    """
+    contents = {_path_of(folder, name): _text_of(name, text) for name, text in files.items()}
+    check([*contents, *(_path_of(folder, name) for name in later)], overwrite)
+    found = changes(contents)
+    if not check_mode:
+        for change in found:
+            write(change)
+    return found
+
+
 def check(paths: t.Iterable[Path], overwrite: bool) -> None:
     """That each path is free, or has a file that may be replaced."""
     problems = [problem for problem in (_in_the_way(path, overwrite) for path in paths) if problem]
@@ -44,7 +65,7 @@ def check(paths: t.Iterable[Path], overwrite: bool) -> None:
         raise GeneratedFilesError("; ".join(problems))
 
 
-def changes(contents: t.Mapping[Path, str]) -> t.List[Change]:
+def changes(contents: t.Mapping[Path, str]) -> list[Change]:
     """What writing these would change."""
     found = []
     for path, after in contents.items():
@@ -61,6 +82,21 @@ def write(change: Change) -> None:
         replace_file(change.path, change.after.encode("utf-8"), MODE)
     except OSError as error:
         raise GeneratedFilesError(f"cannot write {change.path}: {what_is_wrong(error)}") from error
+
+
+def _path_of(folder: str, name: str) -> Path:
+    """The file of that name, which must be in the folder."""
+    relative = PurePosixPath(name)
+    if not relative.name or relative.is_absolute() or ".." in relative.parts:
+        raise GeneratedFilesError(f"{name!a} is no name of a file in {folder}")
+    return Path(folder, relative)
+
+
+def _text_of(name: str, text: t.Any) -> str:
+    """The text of a file. Ansible may have made a mapping of one that looks like it: no text is a mistake of the playbook."""
+    if not isinstance(text, str):
+        raise GeneratedFilesError(f"what to write to {name!a} is no text but {type(text).__name__}")
+    return text
 
 
 def _in_the_way(path: Path, overwrite: bool) -> str:
@@ -82,7 +118,7 @@ def _is_ours(path: Path) -> bool:
         return OURS.match(file.read(BEGINNING_BYTES)) is not None
 
 
-def _known(path: Path) -> t.Tuple[str, bool]:
+def _known(path: Path) -> tuple[str, bool]:
     """What the file holds, and whether it is a file of the mode that it shall have."""
     try:
         status = path.lstat()
