@@ -10,11 +10,14 @@ eight. Such an action is documented as a module, as Ansible's own are; what it t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from ansible.plugins.action import ActionBase
+
+from .plain import plain
 
 # What Ansible's documentation of an option says that its argument specification says, too.
 SPECIFIED = ("type", "elements", "required", "default", "choices")
@@ -29,7 +32,9 @@ class ControllerAction(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        options = self.validate_argument_spec(argument_spec(self.documentation))[1]
+        checked = self.validate_argument_spec(argument_spec(self.documentation))[1]
+        # As a module gets them. Else ansible-core before 2.19 has its own kind of texts among them, which YAML refuses.
+        options = json.loads(json.dumps(plain(checked), default=str))
         try:
             return self.answer(options, bool(self._task.check_mode))
         except self.expected as error:
