@@ -14,41 +14,34 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-from ansible_collections.rightsize.whisper.plugins.filter.escaping import FilterModule
-from ansible_collections.rightsize.whisper.plugins.module_utils._normalization_file import entry_of
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization_file import entry_of
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.pictures import draw
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
 
 from tests.unit.factories import REPOSITORY, mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE, shown
+from tests.unit.role_templates import environment_of
 
-TEMPLATES = REPOSITORY / "roles" / "report" / "templates"
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "report"
 NOISY = {"code": "noisy", "message": "the means of the 5 processes lie 9.0% apart: quiet the machine and run again"}
 
 
 def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None, **options: Any) -> str:
-    """The report as Ansible's template module makes it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for name, function in FilterModule().filters().items():
-        environment.filters[f"rightsize.whisper.{name}"] = function
+    """The report as Ansible makes it."""
     made = make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), **options)
     comparisons = plain(made)["comparisons"]
     ratios = [entry_of(found["normalization"]) for found in comparisons if found["normalization"]]
     pictures = draw(reference or mac_m4(), candidates or (xeon_pool(),), ratios, comparisons)
-    return environment.get_template("report.md.j2").render(
-        report_contents=plain(made), report_section_files=[], report_renderings=[], report_pictures=plain(pictures)
+    return (
+        environment_of("report")
+        .get_template("report.md.j2")
+        .render(
+            report_contents=plain(made), report_section_files=[], report_renderings=[], report_pictures=plain(pictures)
+        )
     )
 
 

@@ -9,32 +9,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import jinja2
 import pytest
-from ansible_collections.rightsize.whisper.plugins.filter.escaping import FilterModule
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verification import verify
 
-from tests.unit.factories import REPOSITORY, xeon_pool
+from tests.unit.factories import xeon_pool
 from tests.unit.load_tests import a_load_test
 from tests.unit.markdown_shown import HOSTILE, shown
+from tests.unit.role_templates import environment_of
 
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(REPOSITORY / "roles" / "verify_sizing" / "templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
-for name, function in FilterModule().filters().items():
-    ENVIRONMENT.filters[f"rightsize.whisper.{name}"] = function
 RESULT = xeon_pool()
 
 
 def section(*tests: dict[str, Any], **changes: Any) -> str:
-    """The section as Ansible's template module makes it."""
+    """The section as Ansible makes it."""
     found = [{**plain(verify(RESULT, test)), **changes} for test in tests]
-    return ENVIRONMENT.get_template("verify_sizing.md.j2").render(verify_sizing_found=found)
+    return environment_of("verify_sizing").get_template("verify_sizing.md.j2").render(verify_sizing_found=found)
 
 
 TESTS = {
