@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..modules.generated_files import DOCUMENTATION
-from ..plugin_utils.controller_action import ControllerAction
+from ..plugin_utils.base.controller_action import ControllerAction
 from ..plugin_utils.generated_files import GeneratedFilesError, generate
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..modules.normalization_store import DOCUMENTATION
-from ..plugin_utils.controller_action import ControllerAction
+from ..plugin_utils.base.controller_action import ControllerAction
 from ..plugin_utils.normalization_file import NormalizationFileError, entry_of, store
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..module_utils._history import open_history
 from ..module_utils._history_record import HistoryError
 from ..modules.result_history_info import DOCUMENTATION
-from ..plugin_utils.controller_action import ControllerAction
+from ..plugin_utils.base.controller_action import ControllerAction
 
 
 class ActionModule(ControllerAction):

@@ -13,14 +13,14 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ..plugin_utils.watched_action import WatchedAction
+from ..plugin_utils.base.watched_action import WatchedAction
 
 # In a checkout as in an installed collection.
 SOURCE = Path(__file__).resolve().parents[2] / "bench_runner"
 
 
 class ActionModule(WatchedAction):
-    """The module does the work; see `watched_action` for how it is watched."""
+    """The module does the work; see `base.watched_action` for how it is watched."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         source = Path(self._task.args.get("source") or SOURCE)

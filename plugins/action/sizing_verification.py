@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ..plugin_utils.watched_action import WatchedAction
+from ..plugin_utils.base.watched_action import WatchedAction
 
 
 class ActionModule(WatchedAction):
-    """The module does the work; see `watched_action` for how it is watched."""
+    """The module does the work; see `base.watched_action` for how it is watched."""

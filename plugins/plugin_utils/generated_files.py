@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-import typing as t
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from ..module_utils._locked_file import replace_file, what_is_wrong
 
@@ -29,7 +30,7 @@ class GeneratedFilesError(Exception):
     """Files that cannot be written, and nothing was; the message is one line for the user."""
 
 
-class Change(t.NamedTuple):
+class Change(NamedTuple):
     """A file that is not as it shall be."""
 
     path: Path
@@ -39,8 +40,8 @@ class Change(t.NamedTuple):
 
 def generate(
     folder: str,
-    files: t.Mapping[str, t.Any],
-    later: t.Iterable[str] = (),
+    files: Mapping[str, Any],
+    later: Iterable[str] = (),
     overwrite: bool = False,
     check_mode: bool = False,
 ) -> list[Change]:
@@ -58,14 +59,14 @@ def generate(
     return found
 
 
-def check(paths: t.Iterable[Path], overwrite: bool) -> None:
+def check(paths: Iterable[Path], overwrite: bool) -> None:
     """That each path is free, or has a file that may be replaced."""
     problems = [problem for problem in (_in_the_way(path, overwrite) for path in paths) if problem]
     if problems:
         raise GeneratedFilesError("; ".join(problems))
 
 
-def changes(contents: t.Mapping[Path, str]) -> list[Change]:
+def changes(contents: Mapping[Path, str]) -> list[Change]:
     """What writing these would change."""
     found = []
     for path, after in contents.items():
@@ -92,7 +93,7 @@ def _path_of(folder: str, name: str) -> Path:
     return Path(folder, relative)
 
 
-def _text_of(name: str, text: t.Any) -> str:
+def _text_of(name: str, text: Any) -> str:
     """The text of a file. Ansible may have made a mapping of one that looks like it: no text is a mistake of the playbook."""
     if not isinstance(text, str):
         raise GeneratedFilesError(f"what to write to {name!a} is no text but {type(text).__name__}")

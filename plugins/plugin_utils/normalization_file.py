@@ -15,8 +15,9 @@ import contextlib
 import math
 import os
 import textwrap
-import typing as t
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import yaml
 
@@ -32,14 +33,14 @@ HEADER = f"""\
 {KEY}:
 """
 
-Entry = dict[str, t.Any]
+Entry = dict[str, Any]
 
 
 class NormalizationFileError(Exception):
     """The file, or what was meant for it, is not as it should be; the message is one line for the user."""
 
 
-class Stored(t.NamedTuple):
+class Stored(NamedTuple):
     """The text of the file before and after, and how many entries it has now."""
 
     before: str
@@ -47,7 +48,7 @@ class Stored(t.NamedTuple):
     entries: int
 
 
-def entry_of(normalization: t.Mapping[str, t.Any]) -> Entry:
+def entry_of(normalization: Mapping[str, Any]) -> Entry:
     """What is kept of a ratio as the filter normalization_ratio returns it."""
     try:
         ratio, reference, target = (normalization[key] for key in ("ratio", "reference", "target"))
@@ -119,7 +120,7 @@ def _stored(path: str, text: str, entry: Entry) -> Stored:
         raise NormalizationFileError(f"{path} is left as it is: {error}; mend it, or move it away") from error
 
 
-def _parsed(text: str) -> tuple[dict[str, t.Any], t.Any]:
+def _parsed(text: str) -> tuple[dict[str, Any], Any]:
     """What the file holds, and the nodes that say where it does."""
     # The fast one, where PyYAML was built with libyaml; both are safe, and read the same.
     make_loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -133,10 +134,10 @@ def _parsed(text: str) -> tuple[dict[str, t.Any], t.Any]:
     entries = document.get(KEY) if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"it has no list of entries at the key {KEY}")
-    return t.cast(dict[str, t.Any], document), root
+    return cast(dict[str, Any], document), root
 
 
-def _inserted(text: str, root: t.Any, entry: Entry) -> str:
+def _inserted(text: str, root: Any, entry: Entry) -> str:
     """The text with the entry below the last line of the list."""
     (entries,) = (value for key, value in root.value if key.value == KEY)
     last = entries
@@ -155,22 +156,22 @@ def _as_text(entry: Entry, indent: int) -> str:
     return textwrap.indent(yaml.safe_dump([entry], sort_keys=False, width=120), " " * indent)
 
 
-def _runs(entry: Entry) -> list[t.Any]:
+def _runs(entry: Entry) -> list[Any]:
     sides = (entry.get(side) for side in ("reference", "target"))
     return [side.get("run_id") if isinstance(side, dict) else None for side in sides]
 
 
-def _interval(summary: t.Mapping[str, t.Any]) -> dict[str, float] | None:
+def _interval(summary: Mapping[str, Any]) -> dict[str, float] | None:
     if summary["low"] is None:
         return None
     return {key: summary[key] for key in ("low", "high", "confidence")}
 
 
-def _figures(summary: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+def _figures(summary: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if summary is None else {"ratio": summary["centre"], "interval": _interval(summary)}
 
 
-def _side(side: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _side(side: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: side[key] for key in ("run_id", "target", "isolation_mode", "iterations", "processes")}
     return {**kept, "avg_latency_ms": side["latency_ms"]["centre"]}
 

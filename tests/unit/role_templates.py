@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from ansible_collections.rightsize.whisper.plugins.filter.escaping import FilterModule
@@ -17,8 +18,8 @@ from tests.unit.factories import REPOSITORY
 HEADER = "#jinja2: lstrip_blocks: True\n"
 
 
-def environment_of(role: str) -> jinja2.Environment:
-    """The environment of the role's templates, in which a name that is not given is an error."""
+def rendered(role: str, template: str, **variables: Any) -> str:
+    """What the role's template makes of the variables; one that is not given is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: _source(REPOSITORY / "roles" / role / "templates" / name)),
         undefined=jinja2.StrictUndefined,
@@ -28,7 +29,7 @@ def environment_of(role: str) -> jinja2.Environment:
     )
     for name, function in FilterModule().filters().items():
         environment.filters[f"rightsize.whisper.{name}"] = function
-    return environment
+    return environment.get_template(template).render(variables)
 
 
 def _source(path: Path) -> str:

@@ -24,7 +24,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import ma
 
 from tests.unit.factories import REPOSITORY, mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE, shown
-from tests.unit.role_templates import environment_of
+from tests.unit.role_templates import rendered
 
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "report"
 NOISY = {"code": "noisy", "message": "the means of the 5 processes lie 9.0% apart: quiet the machine and run again"}
@@ -36,12 +36,13 @@ def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None,
     comparisons = plain(made)["comparisons"]
     ratios = [entry_of(found["normalization"]) for found in comparisons if found["normalization"]]
     pictures = draw(reference or mac_m4(), candidates or (xeon_pool(),), ratios, comparisons)
-    return (
-        environment_of("report")
-        .get_template("report.md.j2")
-        .render(
-            report_contents=plain(made), report_section_files=[], report_renderings=[], report_pictures=plain(pictures)
-        )
+    return rendered(
+        "report",
+        "report.md.j2",
+        report_contents=plain(made),
+        report_section_files=[],
+        report_renderings=[],
+        report_pictures=plain(pictures),
     )
 
 

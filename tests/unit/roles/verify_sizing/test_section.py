@@ -16,7 +16,7 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing_verificat
 from tests.unit.factories import xeon_pool
 from tests.unit.load_tests import a_load_test
 from tests.unit.markdown_shown import HOSTILE, shown
-from tests.unit.role_templates import environment_of
+from tests.unit.role_templates import rendered
 
 RESULT = xeon_pool()
 
@@ -24,7 +24,7 @@ RESULT = xeon_pool()
 def section(*tests: dict[str, Any], **changes: Any) -> str:
     """The section as Ansible makes it."""
     found = [{**plain(verify(RESULT, test)), **changes} for test in tests]
-    return environment_of("verify_sizing").get_template("verify_sizing.md.j2").render(verify_sizing_found=found)
+    return rendered("verify_sizing", "verify_sizing.md.j2", verify_sizing_found=found)
 
 
 TESTS = {

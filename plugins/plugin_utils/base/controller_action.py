@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from ansible.plugins.action import ActionBase
 
-from .plain import plain
+from ..plain import plain
 
 # What Ansible's documentation of an option says that its argument specification says, too.
 SPECIFIED = ("type", "elements", "required", "default", "choices")

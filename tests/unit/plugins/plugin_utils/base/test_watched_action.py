@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.rightsize.whisper.plugins.plugin_utils import watched_action
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.watched_action import MAX_LINE, Looker, ProgressPrinter
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.base import watched_action
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.base.watched_action import (
+    MAX_LINE,
+    Looker,
+    ProgressPrinter,
+)
 
 
 class Screen:
