@@ -102,13 +102,18 @@ def test_an_objective_a_base_rate_a_price_and_a_mix_are_sized_and_reported(repor
 
 
 def test_an_objective_below_the_service_time_is_one_clear_line(reporting: Reporting) -> None:
+    answered = reporting.run(**both())
+    assert answered.wait() == 0, answered.output
+    values = (reporting.results / "values-base.yaml").read_bytes()
     run = reporting.run(**both(), benchmark_latency_seconds="1")
-    assert run.wait() == 0
+    assert run.wait() == 2, "who goes on where it succeeds must not take the values of the answer before"
     refused = "no answer: p95 within 1 s is below the shortest service time"
     assert f"xeon_pool: {refused}" in run.output
     assert (
         "**No answer for xeon_pool:** p95 within 1 s is below the shortest service time" in reporting.report.read_text()
     )
+    assert "No values are written for it; those of an earlier report are as they were" in " ".join(run.output.split())
+    assert (reporting.results / "values-base.yaml").read_bytes() == values
 
 
 def test_without_a_result_of_the_reference_there_is_no_report(reporting: Reporting) -> None:
