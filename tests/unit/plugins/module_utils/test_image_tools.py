@@ -23,7 +23,7 @@ def caller() -> Iterator[Caller]:
 
 
 def test_a_program_that_fails_is_told_in_its_own_words(caller: Caller) -> None:
-    program = "print('working'); print('ERROR: no match'); print('[notice] a new pip'); raise SystemExit(3)"
+    program = "print('working'); print('ERROR: no match'); print('ERROR: read on'); print('[notice] a new pip'); raise SystemExit(3)"
     with pytest.raises(ImageError, match=r"^pip cannot: ERROR: no match$") as caught:
         tools.run([sys.executable, "-c", program], caller, "wheels", "pip cannot")
     assert caught.value.kind == "wheels"

@@ -216,20 +216,42 @@ def test_a_package_with_another_hash_is_refused(lock: str, tmp_path: Path, calle
     assert not list((tmp_path / "cache").glob("wheels/*/requirements.txt"))
 
 
-def test_another_index_is_asked_for_what_pip_does_not_find(
+def test_another_index_is_asked_for_a_local_version_that_pip_does_not_find(
     lock: str, index: Path, tmp_path: Path, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = next(index.glob("small-*.whl"))
-    elsewhere = tmp_path / "elsewhere" / "small"
+    elsewhere = tmp_path / "elsewhere" / "torch"
     elsewhere.mkdir(parents=True)
-    small.rename(elsewhere / small.name)
-    (elsewhere / "index.html").write_text(f'<a href="{small.name}">{small.name}</a>')
-    with pytest.raises(ImageError, match=r"^pip cannot collect the wheels: "):
+    torch = make_wheel(elsewhere, "torch", version="1.0+cpu")
+    (elsewhere / "index.html").write_text(f'<a href="{torch.name}">{torch.name}</a>')
+    lock += f"\ntorch==1.0+cpu --hash=sha256:{digest(torch.read_bytes())}"
+    with pytest.raises(ImageError, match=r"^pip cannot collect the wheels of torch==1.0\+cpu: ERROR: Could not find a"):
         wheels.collect_wheels(lock, tmp_path / "cache", "amd64", "", caller)
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", index.as_uri())
-    folder = wheels.collect_wheels(lock, tmp_path / "cache", "amd64", (tmp_path / "elsewhere").as_uri(), caller)
-    assert (folder / small.name).exists()
+    nowhere = (tmp_path / "nowhere").as_uri()
+    with pytest.raises(ImageError, match=rf"torch==1.0\+cpu, from {nowhere} neither: ERROR: Could not find a version"):
+        wheels.collect_wheels(lock, tmp_path / "cache", "amd64", nowhere, caller)
+    folder = wheels.collect_wheels(lock, tmp_path / "cache", "amd64", elsewhere.parent.as_uri(), caller)
+    assert (folder / torch.name).exists()
+
+
+def test_an_index_that_does_not_answer_is_asked_for_nothing_but_local_versions(
+    lock: str, tmp_path: Path, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    run = wheels.run
+
+    def recorded(command: list[str], *others: Any) -> None:
+        ran.append(command)
+        run(command, *others)
+
+    monkeypatch.setattr(wheels, "run", recorded)
+    wheels.collect_wheels(lock, tmp_path / "cache", "amd64", "https://nobody.invalid/simple", caller)
+    assert not [command for command in ran if "--extra-index-url" in command]
+    other = re.sub(r"^(small==.*sha256:).*$", rf"\g<1>{'0' * 64}", lock, flags=re.MULTILINE)
+    with pytest.raises(ImageError, match=r"small==1\.0"):
+        wheels.collect_wheels(other, tmp_path / "cache", "amd64", "https://nobody.invalid/simple", caller)
+    assert not [command for command in ran if "--extra-index-url" in command]
 
 
 def test_a_built_wheel_of_one_platform_is_refused(index: Path, tmp_path: Path, caller: Caller) -> None:
