@@ -109,7 +109,11 @@ def add_work_options(made: Parser) -> None:
     what = made.add_argument_group("what is measured")
     what.add_argument("--model-size", default="base", type=_model, metavar="NAME", help="openai-whisper model (base)")
     what.add_argument(
-        "--warmup", type=count(0, 1000), default=1, metavar="N", help="untimed inferences of each process (1)"
+        "--warmup",
+        type=count(0, 1000),
+        default=1,
+        metavar="N",
+        help="untimed inferences of each process, broken off early (1)",
     )
     what.add_argument("--audio", metavar="FILE", help="clip to transcribe, - for standard input (the bundled sample)")
     what.add_argument(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+# Of each window, in a warm-up: as much as warms anything ("The warm-up" in docs/accuracy.md).
+WARMUP_TOKENS = 4
+
 
 @dataclass(frozen=True)
 class Iteration:
@@ -80,6 +83,15 @@ class Inference:
         decoder_ns = wall_ns - self._mel_ns - self._encoder_ns
         milliseconds = [round(ns / 1e6, 4) for ns in (wall_ns, cpu_ns, self._mel_ns, self._encoder_ns, decoder_ns)]
         return Iteration(*milliseconds), self._transcript(output)
+
+    def warm_up(self) -> float:
+        """Transcribe the clip, each window broken off after a few tokens, and give the milliseconds.
+
+        Mel, encoder and the decoder's loop have then been through once.
+        """
+        start = time.perf_counter_ns()
+        self._model.transcribe(self._samples, verbose=None, sample_len=WARMUP_TOKENS, **self._options)
+        return round((time.perf_counter_ns() - start) / 1e6, 4)
 
     def _transcript(self, output: dict[str, Any]) -> Transcript:
         tokens = [token for segment in output["segments"] for token in segment["tokens"]]

@@ -79,7 +79,7 @@ def measure(order: dict[str, Any], answers: Answers) -> None:
     gc.disable()
     warmup_ms = []
     for _unused in range(order["warmup"]):
-        warmup_ms.append(job.run()[0].wall_ms)
+        warmup_ms.append(job.warm_up())
         gc.collect()
     answers.send("warm", model_load_seconds=model_load_seconds, warmup_ms=warmup_ms)
 

@@ -52,7 +52,7 @@ options:
     type: int
     default: 1
   warmup:
-    description: Untimed iterations at the start of every process.
+    description: Untimed iterations at the start of every process, each broken off after a few tokens.
     type: int
     default: 1
   fallback:

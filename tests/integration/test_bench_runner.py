@@ -22,6 +22,21 @@ from tests.integration.runner_container import PACKAGE, Ended, run, started
 
 pytestmark = [pytest.mark.engine, pytest.mark.image]
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# How often the decoder is asked for a token: in a warm-up, and in the iteration that follows it.
+COUNT_TOKENS = """
+import json
+from pathlib import Path
+from bench_runner import audio, inference
+
+model = inference.load(Path("/models/base.pt"), "base")
+asked = []
+model.decoder.register_forward_hook(lambda *_: asked.append("a token"))
+job = inference.Inference(model, audio.load(None).samples)
+job.warm_up()
+warm = len(asked)
+transcript = job.run()[1]
+print(json.dumps({"warm": warm, "measured": len(asked) - warm, "tokens": transcript.tokens}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +99,15 @@ def test_the_iterations_are_shared_by_fresh_processes(result: dict[str, Any]) ->
     assert [len(process["wall_ms"]) for process in result["processes"]] == [3, 2]
     assert all(len(process["warmup_ms"]) == 1 for process in result["processes"])
     assert all(0 < process["model_load_seconds"] < 30 for process in result["processes"])
+
+
+def test_a_warm_up_breaks_off_what_an_iteration_does_to_its_end(engine: docker.DockerClient, runner_image: str) -> None:
+    ended = run(engine, runner_image, "-c", COUNT_TOKENS, entrypoint="python3")
+    assert ended.exit_code == 0, ended.stderr
+    asked = ended.result
+    assert 1 < asked["warm"] <= 5
+    # The end of the text is asked for, too, and no token of it.
+    assert asked["measured"] >= asked["tokens"] > 40
 
 
 def test_figures_agree(result: dict[str, Any]) -> None:
