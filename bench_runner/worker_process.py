@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from bench_runner.worker_environment import worker_environment
 Answer = dict[str, Any]
 
 WORKER = ("-m", "bench_runner.worker")
+# What libgomp and Python say where the kernel lets a container have no more threads.
+THREADS_REFUSED = re.compile(r"thread creation failed|can't start new thread", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -87,5 +90,11 @@ def _death(status: int, group: ControlGroup, kills_before: int, chatter: TextIO)
         )
     chatter.seek(0)
     last = next((line.strip() for line in reversed(chatter.readlines()) if line.strip()), "it said nothing")
+    if THREADS_REFUSED.search(last):
+        return BenchmarkError(
+            ExitCode.USAGE,
+            f"the measuring process may not start so many threads ({last[:300]}); ask for fewer, or raise the limit of the "
+            "container on processes (docker run --pids-limit, podPidsLimit of a kubelet)",
+        )
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     return BenchmarkError(ExitCode.INTERNAL, f"the measuring process {how} ({last[:300]}); run it again")

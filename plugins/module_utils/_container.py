@@ -20,8 +20,10 @@ if t.TYPE_CHECKING:
 
 # The user of an image that names none that is provably not root.
 UNPRIVILEGED_USER = "65532:65532"
-# Well above what five processes with their thread pools need; a fork bomb ends here.
+# Well above what processes with pools of one thread need; a fork bomb ends here.
 PIDS_LIMIT = 512
+# torch starts two threads for each that it is asked for: one of its OpenMP pool, one of the pool between operations.
+PIDS_OF_A_THREAD = 4
 # The result and the events must stay readable to the end, so the log may hold more than the two may have.
 LOG_OPTIONS = {"max-size": "32m", "max-file": "1"}
 # How long the runner may take beyond its own deadline to write its last event, before it is killed.
@@ -233,7 +235,7 @@ def confinement(request: Request, cpu: t.Optional[str]) -> t.Dict[str, t.Any]:
         "nano_cpus": request.nano_cpus,
         "mem_limit": request.memory_bytes,
         "memswap_limit": request.memory_bytes,
-        "pids_limit": PIDS_LIMIT,
+        "pids_limit": PIDS_LIMIT + PIDS_OF_A_THREAD * request.threads,
         "network_mode": "none",
         "read_only": True,
         "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},

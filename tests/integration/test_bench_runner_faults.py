@@ -66,6 +66,13 @@ def test_the_deadline_ends_the_run(engine: docker.DockerClient, runner_image: st
     assert "the deadline has passed" in ended.error["message"]
 
 
+def test_more_threads_than_the_container_may_start(engine: docker.DockerClient, runner_image: str) -> None:
+    ended = run(engine, runner_image, *MEASURE, "--threads", "32", pids_limit=24)
+    assert ended.exit_code == 2
+    assert "may not start so many threads" in ended.error["message"]
+    assert "ask for fewer" in ended.error["message"]
+
+
 def test_a_measuring_process_that_is_killed(engine: docker.DockerClient, runner_image: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs to be root to kill a process of a container")

@@ -72,6 +72,13 @@ def test_a_process_that_fails(hear: Any) -> None:
     assert caught.value.code == ExitCode.INTERNAL
 
 
+def test_a_process_that_is_refused_its_threads(hear: Any) -> None:
+    said = "libgomp: Thread creation failed: Resource temporarily unavailable"
+    with pytest.raises(BenchmarkError, match=r"may not start so many threads \(libgomp: .*ask for fewer") as caught:
+        list(hear(f"print({said!r}, file=sys.stderr); sys.exit(1)"))
+    assert caught.value.code == ExitCode.USAGE
+
+
 def test_a_process_that_does_not_start(hear: Any) -> None:
     with pytest.raises(BenchmarkError, match="SyntaxError"):
         list(hear("this is no Python"))

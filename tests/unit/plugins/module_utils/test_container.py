@@ -95,6 +95,10 @@ def test_one_cpu_is_exactly_one() -> None:
     assert "auto_remove" not in config
 
 
+def test_the_threads_that_are_asked_for_may_start() -> None:
+    assert confinement(replace(REQUEST, threads=256), None)["pids_limit"] > 2 * 256 + 100
+
+
 def a_record(**changes: Any) -> dict[str, Any]:
     return {
         "HostConfig": {
