@@ -118,12 +118,20 @@ def report_stress(
             throttled=judgement["throttled"],
             rows=rows,
             recommendations=tuple(judgement["recommendations"]),
-            stopped_early=tuple(dict.fromkeys(stopped_early)),
+            stopped_early=_first_of_each_case(stopped_early),
             table=_table(rows),
             plot=_plot(judgement, rows),
         )
     except (KeyError, TypeError, StatisticsError) as error:
         raise StressError(f"this is no judgement of bench_runner.throttling ({error!r})") from error
+
+
+def _first_of_each_case(stopped_early: Sequence[str]) -> tuple[str, ...]:
+    """A case is stopped once a block, each time with figures that are a little other ones."""
+    first: dict[str, str] = {}
+    for said in stopped_early:
+        first.setdefault(said.partition(": ")[0], said)
+    return tuple(first.values())
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[StressRow, ...]:

@@ -65,7 +65,7 @@ def test_what_is_no_plan(threads: list[int], cpus: float, limits: list[float], b
 
 
 def test_how_sure_a_row_is() -> None:
-    report = report_stress(JUDGED, "a-stress-test", 7, ["threads 4: hopeless", "threads 4: hopeless"])
+    report = report_stress(JUDGED, "a-stress-test", 7, ["threads 4: hopeless", "threads 4: more so"])
     one, two, four, *_wide = report.rows
     assert report.throttled
     assert one.latency_seconds.contains(2.170)
