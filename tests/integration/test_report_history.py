@@ -51,6 +51,14 @@ def test_a_new_rate_is_answered_by_the_newest_benchmark_of_each_target(reporting
     assert f"`{xeon_pool()['run_id']}`" in report
 
 
+def test_a_misspelt_variable_is_no_answer_to_another_question(reporting: Reporting) -> None:
+    reporting.remember(mac_m4(), xeon_pool())
+    run = reporting.run_playbook("size", "mac_m4", "xeon_pool", benchmark_target_rsp="20")
+    assert run.wait() == 2
+    assert "nothing reads the variable benchmark_target_rsp: is benchmark_target_rps meant?" in run.output
+    assert not reporting.report.exists()
+
+
 def test_a_newer_run_counts_and_all_targets_without_an_inventory_of_candidates(reporting: Reporting) -> None:
     reporting.remember(mac_m4(), xeon_pool(), numbered(1, target="old_pool"), xeon_pool(**NEWER))
     run = reporting.run_playbook("report", "mac_m4")
