@@ -88,6 +88,21 @@ def test_a_container_and_pods_give_one_ratio_each_and_one_that_fails_costs_no_ot
     assert kubectl.pods() == []
 
 
+def test_threads_are_measured_against_the_quota_of_a_pod(kubectl: Kubectl, runner_image: str, tmp_path: Path) -> None:
+    asked = {"stress_threads": [1, 2], "stress_blocks": 1, "stress_iterations": 1, "benchmark_warmup": 0}
+    inventory = an_inventory(tmp_path, kubectl, runner_image, xeon_pool=asked)
+    done = play("stress.yml", inventory, "--limit", "candidates")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "results" / "stress-xeon_pool.json").read_text())
+    rows = {row["figures"]["threads"]: row["figures"] for row in found["rows"]}
+    assert rows[2]["verdict"] == "quota-throttled"
+    assert rows[1]["throttled_share"] < 0.1
+    for result in history(tmp_path):
+        assert (result["labels"]["stress"], result["cpu_limit"]) == (found["stress_id"], 1)
+        assert result["kubernetes"]["qos_class"] == "Guaranteed"
+    assert kubectl.pods() == []
+
+
 def test_cleaning_records_what_a_killed_run_had_finished(
     kubectl: Kubectl, pods: Pods, pod_image: str, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import docker
 import pytest
 
-from tests.integration.playbooks import PlaybookRun, inventory
+from tests.integration.playbooks import CHECKOUT, PlaybookRun, inventory
 from tests.integration.runner_container import neighbour, run
 
 pytestmark = [pytest.mark.engine, pytest.mark.image, pytest.mark.slow]
@@ -41,6 +41,16 @@ def test_a_quota_throttles_more_threads_than_it_has_cpus(engine: docker.DockerCl
     assert document["throttled"] is True
     assert [result["threads"] for result in document["results"]] == [1, 2]
     assert [result["software"]["threads"]["torch_intra_op"] for result in document["results"]] == [1, 2]
+
+
+def test_threads_by_the_hundred_are_throttled_by_the_rule(engine: docker.DockerClient, runner_image: str) -> None:
+    """As where torch takes a thread for every CPU of a large node."""
+    document = stress(engine, runner_image, "--threads", "1,256")
+    many = document["rows"][1]
+    assert many["verdict"] == "quota-throttled"
+    assert many["ratio"] > 2
+    assert "times as long as with one thread" in many["reasons"][0]
+    assert [recommendation["threads"] for recommendation in document["recommendations"]] == [1, 256]
 
 
 def test_a_cpuset_has_another_word_and_no_counters(engine: docker.DockerClient, runner_image: str) -> None:
@@ -91,3 +101,32 @@ def test_the_playbook_leaves_table_picture_history_and_a_section(
     assert "| quota-throttled: " in (results / "stress.md").read_text()
     assert "run 2 of 2: threads 2, CPU limit 1" in ended.output
     assert re.search(r"block 1 of 1; +about \d+ (s|min)", " ".join(ended.output.split()))
+
+
+def test_the_calibration_leaves_a_certificate_history_and_a_section(
+    play: Callable[..., PlaybookRun], tmp_path: Path, tiny_image: str
+) -> None:
+    results = tmp_path / "results"
+    calibrate = [{"ansible.builtin.import_playbook": str(CHECKOUT / "playbooks" / "calibrate.yml")}]
+    hosts = inventory(
+        benchmark_image=tiny_image,
+        benchmark_model="tiny.en",
+        benchmark_warmup=0,
+        benchmark_results_dir=str(results),
+        stress_calibration_iterations=3,
+        stress_calibration_processes=3,
+        stress_calibration_precision=0,
+    )
+    ended = play(calibrate, {**hosts, "reference": {"hosts": {"here": None}}})
+    assert ended.wait(600) == 0, ended.output
+    certificate = json.loads((results / "calibration-here.json").read_text())
+    again, last, half = certificate["checks"]
+    assert (again["ideal"], last["ideal"], half["ideal"], half["verdict"]) == (1.0, 1.0, 2.0, "told")
+    # All of it on one machine, however busy: that of half a CPU is no other one.
+    assert half["ratio"]["centre"] > 1.3
+    history = [json.loads(line) for line in (results / "history.jsonl").read_text().splitlines()]
+    assert [result["labels"]["part"] for result in history] == ["first", "second", "half", "last"]
+    assert {result["labels"]["calibration"] for result in history} == {certificate["calibration_id"]}
+    assert [result["cpu_limit"] for result in history] == [1, 1, 0.5, 1]
+    assert "| half a CPU against one |" in (results / "calibration.md").read_text()
+    assert "half a CPU against one: " in ended.output
