@@ -29,9 +29,6 @@ from bench_runner.wording import duration
 SLOW_RATIO = 2.0
 # CPU time per inference against one thread. It counts where it buys no latency: with CPUs enough, waiting threads spin too.
 INFLATION_LIMIT = 1.2
-# Of the time that the iterations took. Threads that take turns on one exclusive CPU use up the quota of a period now and
-# then, by what the kernel's clocks differ: 16 % of the periods, and 0.15 % of the time, measured with four threads.
-THROTTLED_TIME_LIMIT = 0.01
 # Warnings of a result whose cause is outside of it.
 NEIGHBOUR_WARNINGS = {"contended", "steal"}
 # One iteration may be an accident.
@@ -172,8 +169,8 @@ def _row(results: Sequence[Mapping[str, Any]], one_thread: Sequence[Mapping[str,
     share = throttled / periods if periods and throttled is not None else None
     neighbour = _disturbed(results)
     available = cpus if cpus is not None else first["isolation"]["cpuset_cpus"]
-    costs_time = seconds is None or seconds >= THROTTLED_TIME_LIMIT * sum(wall_ms) / 1000
-    verdict, reasons = _verdict(threads, available, ratio, inflation, share if costs_time else None, neighbour)
+    held_back = share if _quota_is_the_limit(first["isolation"]) else None
+    verdict, reasons = _verdict(threads, available, ratio, inflation, held_back, neighbour)
     return Row(
         cpus=cpus,
         threads=threads,
@@ -200,6 +197,16 @@ def _row(results: Sequence[Mapping[str, Any]], one_thread: Sequence[Mapping[str,
         and min(len(wall_ms), len(base_ms or ())) >= CERTAIN_ITERATIONS
         and min(wall_ms) > SLOW_RATIO * max(base_ms or ()),
     )
+
+
+def _quota_is_the_limit(isolation: Mapping[str, Any]) -> bool:
+    """Whether threads could use more than the quota without it.
+
+    On one exclusive CPU they cannot use up a quota of one, but for what the kernel's clocks differ by: that throttles 17 %
+    of the periods, measured with four threads, and without the quota they would be no faster.
+    """
+    quota, cpus = isolation["quota_cpus"], isolation["cpuset_cpus"]
+    return quota is not None and (cpus is None or quota < cpus)
 
 
 def _disturbed(results: Iterable[Mapping[str, Any]]) -> bool:

@@ -55,19 +55,19 @@ def test_the_same_under_a_cpuset_is_another_word_and_its_counters_are_not_applic
     assert "2 threads take turns on 1 CPU" in row(found, 2).reasons
 
 
-def test_a_quota_that_takes_no_time_beside_a_cpuset_throttles_nobody() -> None:
-    # Measured with a quota of one CPU on one exclusive CPU: (threads, ms, throttled periods, throttled seconds) of 100 periods.
-    measured = [(1, 3267, 0, 0.0), (2, 3534, 7, 0.006), (4, 3848, 16, 0.015)]
-    results = []
-    for threads, wall_ms, periods, seconds in measured:
-        result = stressed(threads, wall_ms, periods / 100)
-        result["throttling"]["throttled_seconds"] = seconds
-        results.append(result)
+def test_a_quota_that_a_cpuset_keeps_threads_from_using_up_throttles_nobody() -> None:
+    # Measured with a quota of one CPU on one exclusive CPU: (threads, ms, throttled periods of 100).
+    results = [
+        stressed(threads, ms, share / 100) for threads, ms, share in ((1, 2948, 0), (2, 3006, 10), (4, 3140, 17))
+    ]
+    assert row(judge(results), 4).verdict == "quota-throttled"
+    for result in results:
+        result["isolation"].update(mode="both", cpuset_cpus=1)
     found = judge(results)
     assert [row.verdict for row in found.rows] == ["clean", "oversubscribed", "oversubscribed"]
     assert row(found, 4).reasons == ("4 threads take turns on 1 CPU",)
-    results[2]["throttling"]["throttled_seconds"] = 1.2
-    assert row(judge(results), 4).verdict == "quota-throttled"
+    # What the kernel counted is told all the same.
+    assert row(found, 4).throttled_share == pytest.approx(0.17)
 
 
 def test_two_threads_on_two_cpus_are_clean_even_where_they_spin_while_they_wait() -> None:
