@@ -24,11 +24,12 @@ class Autoscaling:
     target_cpu_percent: int
 
 
-def autoscaling(base_workers: int, peak_workers: int, peak_utilisation: float) -> Autoscaling:
+def autoscaling(base_workers: int, peak_workers: int, peak_utilisation: float, cpus_per_worker: int) -> Autoscaling:
     """Between the workers of the quiet hours, and one more than the peak needs, for while a new one loads its model.
 
     The target is the utilisation (0 to 1) at the peak with its workers, less the tolerance: were it higher, the
-    autoscaler would keep fewer workers than the latency objective needs.
+    autoscaler would keep fewer workers than the latency objective needs. It is one of the CPU request, of which the one
+    thread of a worker uses one CPU at most.
     """
-    target = math.floor(100 * peak_utilisation / (1 + TOLERANCE))
-    return Autoscaling(base_workers, peak_workers + 1, min(HIGHEST_TARGET_PERCENT, max(1, target)))
+    of_one_cpu = min(HIGHEST_TARGET_PERCENT, math.floor(100 * peak_utilisation / (1 + TOLERANCE)))
+    return Autoscaling(base_workers, peak_workers + 1, max(1, of_one_cpu // cpus_per_worker))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Helm values for workers of one CPU, where a chart has them (values_dialects).
+"""Helm values for workers of one thread, where a chart has them (values_dialects).
 
 Requests equal limits and are whole CPUs, so that Pods are of QoS class Guaranteed. CPUs and environment variables are
 quoted: charts pass values through templates, and Kubernetes refuses a number there. The header says where every figure
@@ -56,7 +56,7 @@ class ValuesFile:
 def values_file(
     name: str, normalization: Normalization, sizing: Sizing, target: Mapping[str, Any], chart: Chart
 ) -> ValuesFile:
-    """The values file for the target, whose result this is."""
+    """The values file for the target, whose result this is; an objective of the sizing is met by it."""
     wanted = _wanted(sizing, normalization.threads, chart)
     warnings = tuple(_warnings(sizing, chart))
     # Each line is made safe as a whole: a comment ends where its line does.
@@ -106,7 +106,7 @@ def _put(values: dict[str, Any], path: Path, value: Any) -> None:
 
 def _wanted(sizing: Sizing, threads: int, chart: Chart) -> Wanted:
     recommended, dialect = sizing.recommended, chart.dialect
-    cpu = str(recommended.cpus_per_worker * chart.cpus_per_worker)
+    cpu = str(recommended.cpus_per_worker)
     memory = {} if recommended.memory_per_worker_mib is None else {"memory": f"{recommended.memory_per_worker_mib}Mi"}
     scaler = sizing.autoscaling if dialect.has_autoscaling else None
     writes_env = dialect.env_style == "map" or (dialect.env_style == "list" and chart.env_list)
@@ -115,10 +115,7 @@ def _wanted(sizing: Sizing, threads: int, chart: Chart) -> Wanted:
         replicas=recommended.workers if scaler is None and dialect.replicas is not None else None,
         min_replicas=None if scaler is None else scaler.min_replicas,
         max_replicas=None if scaler is None else scaler.max_replicas,
-        # Of the request: one busy thread is half of two CPUs.
-        target_cpu_percent=None
-        if scaler is None or dialect.target_cpu is None
-        else max(1, scaler.target_cpu_percent // chart.cpus_per_worker),
+        target_cpu_percent=None if scaler is None or dialect.target_cpu is None else scaler.target_cpu_percent,
         requests={"cpu": cpu, **memory},
         # null takes away what the chart has by default; helm_values leaves it out where the chart has nothing.
         limits={"cpu": cpu if chart.cpu_limit else None, **memory},
@@ -145,10 +142,10 @@ def _warnings(sizing: Sizing, chart: Chart) -> Iterator[Caveat]:
             code="no_autoscaling_place",
             message=f"the chart ({chart.name}) has no value for an autoscaler, so the values have the replicas of the peak",
         )
-    if chart.cpus_per_worker > 1:
+    if sizing.recommended.cpus_per_worker > 1:
         yield Caveat(
             code="several_cpus_per_worker",
-            message=f"a worker is given {chart.cpus_per_worker} CPUs and one thread: right only where nodes hand out whole "
+            message=f"a worker is given {sizing.recommended.cpus_per_worker} CPUs and one thread: right only where nodes hand out whole "
             "cores and refuse a Pod of one hyperthread",
         )
     if not chart.cpu_limit:
@@ -211,14 +208,14 @@ def _formula(sizing: Sizing) -> Iterator[str]:
         for name, factor in (("work", sizing.work_factor), ("derate", load.derate))
         if factor != 1
     )
+    each = f" workers of {recommended.cpus_per_worker} CPUs" if recommended.cpus_per_worker > 1 else ""
     yield (
         f"CPUs: {load.target_rps:g} requests/s × {sizing.reference_latency_seconds:.6g} s × ratio {recommended.ratio:.6g}{factors} "
         f"= load {recommended.offered_load_cores:.6g}; / ceiling {load.utilisation_ceiling:g}, rounded up: "
-        f"{sizing.decision.workers_utilisation_ceiling} (a request: {sizing.audio_seconds:.1f} s of audio)"
+        f"{sizing.decision.workers_utilisation_ceiling}{each} (a request: {sizing.audio_seconds:.1f} s of audio)"
     )
     if load.objective is not None:
-        met = "cannot be met" if sizing.objective_infeasible else f"needs {sizing.decision.workers_objective}"
-        yield f"Objective: {load.objective}, {load.dispatch} dispatch: {met}"
+        yield f"Objective: {load.objective}, {load.dispatch} dispatch: needs {sizing.decision.workers_objective}"
     if sizing.autoscaling is not None:
         yield f"Autoscaler: from {load.base_rps:g} to {load.target_rps:g} requests/s, and one replica to spare"
     if recommended.memory_per_worker_mib is None:

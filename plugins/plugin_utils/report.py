@@ -59,7 +59,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One candidate against the reference. Where there is no ratio, or no sizing, `refusal` says why."""
+    """One candidate against the reference. `refusal` says why there is no answer, and then there are no values.
+
+    There is none without a ratio or a sizing, nor with a sizing that cannot meet the objective, which says what is possible.
+    """
 
     target: str
     figures: tuple[Figure, ...]
@@ -101,6 +104,8 @@ class Report:
     reference: str
     load: Load
     comparisons: tuple[Comparison, ...]
+    # One line for the terminal about each candidate that has no result.
+    unmeasured: tuple[str, ...]
     warnings: tuple[Warned, ...]
     runs: tuple[Run, ...]
 
@@ -160,6 +165,7 @@ def _report(
         reference=reference["target"],
         load=load,
         comparisons=tuple(comparisons),
+        unmeasured=tuple(_no_answer(name, _why_unmeasured(reason)) for name, reason in unmeasured.items()),
         warnings=tuple(_warnings(comparisons, unmeasured)),
         runs=tuple(_run(result) for result in (reference, *candidates)),
     )
@@ -178,9 +184,12 @@ def _compare(
     predictions: tuple[Prediction, ...] = ()
     try:
         normalization = normalize(reference, candidate, allow_different_work)
-        sizing = size_cpus(normalization, candidate, load, more)
+        sizing = size_cpus(normalization, candidate, load, more, chart.cpus_per_worker)
         predictions = tuple(predict(normalization, candidate, load, sizing.recommended.workers, more))
-        values = values_file(values_file_name, normalization, sizing, candidate, chart)
+        if sizing.objective_infeasible is None:
+            values = values_file(values_file_name, normalization, sizing, candidate, chart)
+        else:
+            refusal = Caveat(code="objective_infeasible", message=sizing.objective_infeasible)
     except NormalizationError as error:
         refusal = Caveat(code="no_ratio", message=str(error))
     except SizingError as error:
@@ -199,23 +208,30 @@ def _compare(
 
 
 def _answer(target: str, normalization: Normalization | None, sizing: Sizing | None, refusal: Caveat | None) -> str:
-    if sizing is None or normalization is None:
-        return one_line(f"{target}: no answer: {refusal['message'] if refusal else 'not sized'}", MAX_ANSWER)
+    if refusal is not None or sizing is None or normalization is None:
+        return _no_answer(target, refusal["message"] if refusal else "not sized")
     recommended = sizing.recommended
     memory = recommended.memory_per_worker_mib
     objective = "" if sizing.load.objective is None else f", {sizing.load.objective}"
     words = [
         f"{target}: {sizing.load.target_rps:g} requests/s{objective}: replicas {recommended.workers} of "
-        f"{recommended.cpus_per_worker} CPU{'' if memory is None else f' and {memory} MiB'}, CPUs in all "
+        f"{recommended.cpus_per_worker} CPU{'' if recommended.cpus_per_worker == 1 else 's'}"
+        f"{'' if memory is None else f' and {memory} MiB'}, CPUs in all "
         f"{recommended.total_cpus} (linear {sizing.linear.target_cores:.2f})",
         f"ratio {normalization.ratio.centre:.3f}",
         f"p95 {sizing.decision.response_p95_seconds:.1f} s predicted",
     ]
-    if sizing.objective_infeasible is not None:
-        words.append(sizing.objective_infeasible)
     if normalization.tainted:
         words.append("TAINTED, do not order by this")
     return one_line("; ".join(words), MAX_ANSWER)
+
+
+def _no_answer(target: str, reason: str) -> str:
+    return one_line(f"{target}: no answer: {reason}", MAX_ANSWER)
+
+
+def _why_unmeasured(reason: str) -> str:
+    return reason or "see the output of its run"
 
 
 def _values_file_names(candidates: Iterable[Mapping[str, Any]], alone: bool) -> list[str]:
@@ -239,7 +255,7 @@ def _warnings(comparisons: Sequence[Comparison], unmeasured: Mapping[str, str]) 
     """Every warning once, the grave ones first, otherwise in the order in which they were found."""
     targets: dict[tuple[str, str], list[str]] = {}
     for name, reason in unmeasured.items():
-        targets[("not_measured", f"{name} has no result: {reason or 'see the output of its run'}")] = []
+        targets[("not_measured", f"{name} has no result: {_why_unmeasured(reason)}")] = []
     for comparison in comparisons:
         for warning in comparison.warnings:
             told = targets.setdefault((warning["code"], warning["message"]), [])

@@ -11,7 +11,8 @@ figure leaves room, step by step, and `Sizing.steps` says what each step adds:
 - the ratio is taken at the upper end of its interval,
 - requests take longer beside busy neighbours, where a derate says so,
 - a worker is busy at most a given share of its time,
-- a worker is a Pod of one whole CPU, as QoS class Guaranteed with a CPU of its own requires,
+- a worker is a Pod of whole CPUs, as QoS class Guaranteed with CPUs of its own requires: one, or as many as nodes that hand
+  out whole cores want,
 - a latency objective is met, waiting included (`queueing`).
 """
 
@@ -37,8 +38,9 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.requests_measure
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import ROUNDING
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.variants import Variant, decide, variants
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.variants import Variant, Worker, decide, variants
 
+# One thread can use no more.
 CPUS_PER_WORKER = 1
 # Beside the measured peak: what the benchmark does not do, such as receiving requests. (The default of KRR, too.)
 MEMORY_HEADROOM = 0.15
@@ -63,7 +65,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Recommended:
-    """What to order. A worker is a replica of one CPU that serves one request at a time."""
+    """What to order. A worker is a replica of one thread that serves one request at a time."""
 
     ratio: float
     ratio_is_upper_end: bool
@@ -139,11 +141,15 @@ class Measurements:
 
 
 def size_cpus(
-    normalization: Normalization, target: Mapping[str, Any], load: Load, more: Measurements = Measurements()
+    normalization: Normalization,
+    target: Mapping[str, Any],
+    load: Load,
+    more: Measurements = Measurements(),
+    cpus_per_worker: int = CPUS_PER_WORKER,
 ) -> Sizing:
-    """Size the target, whose result this is, for a load."""
+    """Size the target, whose result this is, for a load; a worker is given at least as many CPUs as it was measured with."""
     try:
-        _check_one_cpu(target)
+        cpus_measured = _cpus_measured(target)
         peak_bytes = target["memory"]["peak_bytes"]
     except (KeyError, TypeError) as error:
         raise SizingError(f"this is no result of bench_runner ({error!r}); check it against its schema") from error
@@ -153,19 +159,19 @@ def size_cpus(
     ratio = _ratio_to_size_by(normalization)
     slowness = _slowness(normalization, requests)
     decision = decide(load, requests, slowness)
-    memory = memory_mib(peak_bytes)
+    worker = Worker(cpus_measured, max(cpus_measured, cpus_per_worker), memory_mib(peak_bytes))
     recommended = Recommended(
         ratio=ratio,
         ratio_is_upper_end=upper_end is not None,
         offered_load_cores=decision.offered_load_erlangs,
         workers=decision.workers,
-        cpus_per_worker=CPUS_PER_WORKER,
-        total_cpus=decision.workers * CPUS_PER_WORKER,
+        cpus_per_worker=worker.cpus,
+        total_cpus=decision.workers * worker.cpus,
         utilisation=decision.utilisation,
-        memory_per_worker_mib=memory,
-        total_memory_gib=None if memory is None else decision.workers * memory / 1024,
+        memory_per_worker_mib=worker.memory_mib,
+        total_memory_gib=None if worker.memory_mib is None else decision.workers * worker.memory_mib / 1024,
     )
-    scaler = _autoscaling(load, requests, slowness, decision)
+    scaler = _autoscaling(load, requests, slowness, decision, worker.cpus)
     return Sizing(
         load=load,
         audio_seconds=requests.audio_seconds,
@@ -178,10 +184,15 @@ def size_cpus(
         decision=decision,
         objective_infeasible=None if decision.infeasible is None else str(decision.infeasible),
         steps=tuple(_steps(linear, recommended, decision, load)),
-        variants=tuple(variants(decision, load, requests, slowness, memory, target, more.thread_runs)),
+        variants=tuple(variants(decision, load, requests, slowness, worker, target, more.thread_runs)),
         autoscaling=scaler,
         cost=_cost(load, recommended, scaler),
-        warnings=(*_warnings(normalization, recommended, decision), *requests.warnings, *normalization.warnings),
+        warnings=(
+            *_warnings(normalization, recommended, decision),
+            *_cpu_warnings(cpus_measured),
+            *requests.warnings,
+            *normalization.warnings,
+        ),
     )
 
 
@@ -210,13 +221,21 @@ def memory_mib(peak_bytes: int | None) -> int | None:
     return _round_up(peak_bytes * (1 + MEMORY_HEADROOM) / (MEMORY_STEP_MIB * MEBIBYTE)) * MEMORY_STEP_MIB
 
 
-def _check_one_cpu(target: Mapping[str, Any]) -> None:
-    """Without a limit the ratio is tainted, and is sized with that warning; another limit is another kind of worker."""
-    limit = target["cpu_limit"]
-    if limit is not None and not math.isclose(limit, CPUS_PER_WORKER, rel_tol=1e-6):
+def _cpus_measured(target: Mapping[str, Any]) -> int:
+    """The whole CPUs that the run had: one, or more for one thread, as where nodes hand out whole cores.
+
+    Without a limit the ratio is tainted, and is sized with that warning. Any other limit is another kind of worker.
+    """
+    limit, threads = target["cpu_limit"], target["threads"]
+    if limit is None:
+        return CPUS_PER_WORKER
+    whole: int = max(CPUS_PER_WORKER, round(limit))
+    if not math.isclose(limit, whole, rel_tol=1e-6) or (whole > CPUS_PER_WORKER and threads != 1):
         raise SizingError(
-            f"workers of one CPU cannot be sized by a run that had {limit:g} CPUs; measure with a CPU limit of 1"
+            f"no workers are sized by a run that had {limit:g} CPUs and {threads} thread{'' if threads == 1 else 's'}; "
+            "measure with a CPU limit of 1, or with one thread and whole CPUs where nodes hand out whole cores"
         )
+    return whole
 
 
 def _linear(normalization: Normalization, target_rps: float) -> Linear:
@@ -248,18 +267,20 @@ def _slowness(normalization: Normalization, requests: Requests) -> float:
     return seconds * requests.work_factor / requests.times.mean_seconds
 
 
-def _autoscaling(load: Load, requests: Requests, slowness: float, peak: WorkerDecision) -> Autoscaling | None:
+def _autoscaling(
+    load: Load, requests: Requests, slowness: float, peak: WorkerDecision, cpus_per_worker: int
+) -> Autoscaling | None:
     if load.base_rps is None:
         return None
     base = decide(replace(load, target_rps=load.base_rps), requests, slowness)
-    return autoscaling(base.workers, peak.workers, peak.utilisation)
+    return autoscaling(base.workers, peak.workers, peak.utilisation, cpus_per_worker)
 
 
 def _cost(load: Load, recommended: Recommended, scaler: Autoscaling | None) -> Cost | None:
     if load.price_per_cpu_hour is None:
         return None
     per_hour = recommended.total_cpus * load.price_per_cpu_hour
-    base = None if scaler is None else scaler.min_replicas * CPUS_PER_WORKER * load.price_per_cpu_hour
+    base = None if scaler is None else scaler.min_replicas * recommended.cpus_per_worker * load.price_per_cpu_hour
     return Cost(per_hour=per_hour, per_month=per_hour * HOURS_PER_MONTH, base_per_hour=base)
 
 
@@ -270,7 +291,7 @@ def _steps(linear: Linear, recommended: Recommended, decision: WorkerDecision, l
     if load.derate > 1:
         cores["derate"] = recommended.offered_load_cores
     cores["utilisation_ceiling"] = recommended.offered_load_cores / load.utilisation_ceiling
-    cores["whole_cpus"] = decision.workers_utilisation_ceiling * CPUS_PER_WORKER
+    cores["whole_cpus"] = decision.workers_utilisation_ceiling * recommended.cpus_per_worker
     if decision.deciding_rule == "objective":
         cores["objective"] = recommended.total_cpus
     before = 0.0
@@ -300,4 +321,13 @@ def _warnings(normalization: Normalization, recommended: Recommended, decision: 
             code="memory_unknown",
             message="the run could not read its memory peak, so no memory is requested and a Pod is not of QoS class "
             "Guaranteed; set the request and the limit yourself",
+        )
+
+
+def _cpu_warnings(cpus_measured: int) -> Iterator[Caveat]:
+    if cpus_measured > CPUS_PER_WORKER:
+        yield Caveat(
+            code="several_cpus_measured",
+            message=f"the run had {cpus_measured} CPUs for one thread, which used one of them, so a worker is given as many: "
+            "with one CPU, and another on its core, it may be slower than this",
         )

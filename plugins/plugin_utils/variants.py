@@ -4,8 +4,8 @@
 
 """Other shapes in which the same load can be carried, beside the recommended one, each with what it costs.
 
-All have workers that serve one request at a time. What differs is the CPU of a worker: one whole CPU of its own; two
-with one thread, where nodes hand out whole physical cores (`full-pcpus-only` refuses a Pod of one hyperthread with
+All have workers that serve one request at a time. What differs is the CPU of a worker: one whole CPU of its own; two or
+more with one thread, where nodes hand out whole physical cores (`full-pcpus-only` refuses a Pod of one hyperthread with
 SMTAlignmentError); one without a limit; or, only where it was measured that more threads are faster, a fat Pod.
 """
 
@@ -21,8 +21,19 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.requests_measure
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.service_times import QueueingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, estimate_ratio
 
-VariantName = Literal["guaranteed", "two_cpus_one_thread", "no_cpu_limit", "fat_pod"]
+VariantName = Literal["guaranteed", "whole_cores", "no_cpu_limit", "fat_pod"]
 QosClass = Literal["Guaranteed", "Burstable"]
+# Of a core with hyperthreads.
+CPUS_PER_CORE = 2
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker of one thread: the CPUs that it had as it was measured, those that it is given, and its memory."""
+
+    cpus_measured: int
+    cpus: int
+    memory_mib: int | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class Variant:
     """One shape. CPUs are whole; `cpu_limit` None is no limit; times in seconds, at the upper end of the ratio."""
 
     name: VariantName
+    recommended: bool
     qos_class: QosClass
     threads: int
     workers: int
@@ -50,7 +62,7 @@ def variants(
     load: Load,
     requests: Requests,
     slowness: float,
-    memory_per_worker_mib: int | None,
+    worker: Worker,
     target: Mapping[str, Any],
     thread_runs: Sequence[Mapping[str, Any]],
 ) -> Iterator[Variant]:
@@ -59,7 +71,7 @@ def variants(
     `thread_runs` are results of the target with as many threads as CPUs, more than one.
     """
     # Unknown memory is that of a run in no control group, where Guaranteed cannot be had either.
-    guaranteed: QosClass = "Burstable" if memory_per_worker_mib is None else "Guaranteed"
+    guaranteed: QosClass = "Burstable" if worker.memory_mib is None else "Guaranteed"
 
     def shape(
         name: VariantName,
@@ -71,13 +83,14 @@ def variants(
     ) -> Variant:
         return Variant(
             name=name,
+            recommended=name in ("guaranteed", "whole_cores") and cpus == worker.cpus,
             qos_class=qos_class,
             threads=cpus if name == "fat_pod" else 1,
             workers=found.workers,
             cpu_request=cpus,
             cpu_limit=limit,
             total_cpus=found.workers * cpus,
-            total_memory_gib=None if memory_per_worker_mib is None else found.workers * memory_per_worker_mib / 1024,
+            total_memory_gib=None if worker.memory_mib is None else found.workers * worker.memory_mib / 1024,
             utilisation=found.utilisation,
             response_p95_seconds=found.response_p95_seconds,
             meets_objective=None if load.objective is None else found.infeasible is None,
@@ -85,9 +98,11 @@ def variants(
             speed_up=speed_up,
         )
 
-    yield shape("guaranteed", guaranteed, 1, 1, decision, None)
-    yield shape("two_cpus_one_thread", guaranteed, 2, 2, decision, None)
-    yield shape("no_cpu_limit", "Burstable", 1, None, decision, None)
+    for cpus in sorted({worker.cpus_measured, CPUS_PER_CORE, worker.cpus}):
+        # On fewer CPUs than it had, what was measured is not known to hold.
+        if cpus >= worker.cpus_measured:
+            yield shape("guaranteed" if cpus == 1 else "whole_cores", guaranteed, cpus, cpus, decision, None)
+    yield shape("no_cpu_limit", "Burstable", worker.cpus_measured, None, decision, None)
     for threads, speed_up in sorted(measured_speed_ups(target, thread_runs).items()):
         fat = decide(load, requests, slowness / speed_up)
         yield shape("fat_pod", guaranteed, threads, threads, fat, speed_up)
@@ -113,7 +128,8 @@ def measured_speed_ups(target: Mapping[str, Any], thread_runs: Iterable[Mapping[
     """Thread counts that were measured to be faster than one thread, beyond chance, and how much.
 
     Runs count that had as many CPUs as threads and did the same work on the same target. Those of one thread count are
-    taken together, since a stress test measures each in several runs of one process.
+    taken together, since a stress test measures each in several runs of one process. Without an interval, nothing is known
+    to be beyond chance.
     """
     processes: dict[int, list[tuple[float, ...]]] = {}
     for run in thread_runs:
@@ -125,7 +141,7 @@ def measured_speed_ups(target: Mapping[str, Any], thread_runs: Iterable[Mapping[
     return {
         threads: speed_up.centre
         for threads, speed_up in speed_ups.items()
-        if (speed_up.centre if speed_up.low is None else speed_up.low) > 1
+        if speed_up.low is not None and speed_up.low > 1
     }
 
 

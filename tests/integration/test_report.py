@@ -116,6 +116,27 @@ def test_an_objective_below_the_service_time_is_one_clear_line(reporting: Report
     assert (reporting.results / "values-base.yaml").read_bytes() == values
 
 
+def test_an_objective_that_no_number_of_replicas_meets_writes_no_values_and_fails_at_the_end(
+    reporting: Reporting,
+) -> None:
+    run = reporting.run(**both(), benchmark_latency_seconds="2.15")
+    assert run.wait() == 2, "who goes on where it succeeds must not deploy values that miss the objective"
+    words = " ".join(run.output.split())
+    assert "xeon_pool: no answer: p95 within 2.15 s cannot be met by adding workers" in words
+    assert "No values are written for it" in words
+    assert list(reporting.results.glob("values-*")) == []
+    assert "Possible without the objective: 16 replicas of 1 CPU" in reporting.report.read_text()
+
+
+def test_workers_of_two_cpus_are_ordered_as_they_are_reported(reporting: Reporting) -> None:
+    run = reporting.run(**both(), benchmark_values_cpus_per_worker="2")
+    assert run.wait() == 0, run.output
+    assert "replicas 16 of 2 CPUs and 896 MiB, CPUs in all 32" in run.output
+    assert "need 16 replicas of 2 CPUs and 896 MiB: 32 CPUs" in reporting.report.read_text()
+    values = yaml.safe_load((reporting.results / "values-base.yaml").read_text())
+    assert values["resources"]["limits"]["cpu"] == "2"
+
+
 def test_without_a_result_of_the_reference_there_is_no_report(reporting: Reporting) -> None:
     run = reporting.run({"mac_m4": None}, {"xeon_pool": xeon_pool()})
     assert run.wait() == 2

@@ -16,6 +16,7 @@ import pytest
 from tests.integration.playbooks import PlaybookRun
 from tests.integration.reporting import Reporting
 from tests.unit.factories import mac_m4, xeon_pool
+from tests.unit.markdown_shown import shown
 
 NEWER = {"run_id": "20261123t130000-6e657721"}
 
@@ -49,6 +50,28 @@ def test_a_new_rate_is_answered_by_the_newest_benchmark_of_each_target(reporting
     report = reporting.report.read_text()
     assert "# Whisper base: CPUs for 20 requests/s" in report
     assert f"`{xeon_pool()['run_id']}`" in report
+
+
+def test_a_candidate_that_was_never_measured_is_reported_and_fails_the_play(reporting: Reporting) -> None:
+    reporting.remember(mac_m4(), xeon_pool(), numbered(1, target="old_pool", model_size="small"))
+    run = reporting.run_playbook("size", "mac_m4", "xeon_pool", "old_pool")
+    assert run.wait() == 2, "an answer for some of the candidates is not taken for one of all"
+    reason = "the history has no run of it with model base; measure it (playbooks/benchmark.yml)"
+    assert f'"old_pool: no answer: {reason}"' in run.output, "it stands among the answers"
+    assert f"old_pool: no answer: {reason}. No values are written for it" in " ".join(run.output.split())
+    assert re.search(r"xeon_pool: 5 requests/s: replicas \d+ of 1 CPU", run.output)
+    _tags, visible = shown(reporting.report.read_text())
+    assert f"old_pool has no result: {reason}" in visible
+    assert [path.name for path in reporting.results.glob("values-*")] == ["values-base-xeon_pool.yaml"]
+
+
+def test_candidates_may_be_named_in_a_text(reporting: Reporting) -> None:
+    reporting.remember(mac_m4(), xeon_pool(), numbered(1, target="old_pool"), numbered(2, target="pool"))
+    run = reporting.run_playbook("size", "mac_m4", "xeon_pool", report_candidate_targets="xeon_pool, old_pool")
+    assert run.wait() == 0, run.output
+    report = reporting.report.read_text()
+    assert report.index("on old_pool need") < report.index("on xeon_pool need")
+    assert "on pool need" not in report
 
 
 def test_a_misspelt_variable_is_no_answer_to_another_question(reporting: Reporting) -> None:

@@ -34,8 +34,9 @@ def made(
 ) -> ValuesFile:
     target = target or xeon_pool()
     normalization = normalize(reference or mac_m4(), target)
-    sizing = size_cpus(normalization, target, asked)
-    return values_file("values.yaml", normalization, sizing, target, Chart.of(**chart))
+    of = Chart.of(**chart)
+    sizing = size_cpus(normalization, target, asked, cpus_per_worker=of.cpus_per_worker)
+    return values_file("values.yaml", normalization, sizing, target, of)
 
 
 def text_of(reference: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> str:
@@ -204,4 +205,11 @@ def test_two_cpus_for_one_thread_where_nodes_hand_out_whole_cores() -> None:
     found = yaml.safe_load(file.text)
     assert found["resources"]["requests"]["cpu"] == found["resources"]["limits"]["cpu"] == "2"
     assert found["autoscaling"]["targetCPUUtilizationPercentage"] == 30
+    assert "several_cpus_per_worker" in codes(file)
+    assert "rounded up: 16 workers of 2 CPUs (a request" in file.text
+
+
+def test_a_target_measured_with_a_whole_core_gets_one_without_being_asked() -> None:
+    file = made(target=xeon_pool(cpu_limit=2.0))
+    assert yaml.safe_load(file.text)["resources"]["requests"]["cpu"] == "2"
     assert "several_cpus_per_worker" in codes(file)

@@ -75,7 +75,9 @@ def test_a_candidate_that_was_not_measured_does_not_rename_the_others_file() -> 
     assert [(warning.code, warning.message) for warning in made.warnings] == [
         ("not_measured", "old_pool has no result: the engine stopped")
     ]
+    assert made.unmeasured == ("old_pool: no answer: the engine stopped",)
     assert "see the output of its run" in report(unmeasured={"old_pool": ""}).warnings[0].message
+    assert report(unmeasured={"old_pool": ""}).unmeasured == ("old_pool: no answer: see the output of its run",)
 
 
 def test_no_two_candidates_share_a_file() -> None:
@@ -106,11 +108,37 @@ def test_different_work_is_compared_where_that_is_allowed() -> None:
 
 
 def test_a_candidate_with_another_cpu_limit_has_a_ratio_and_no_sizing() -> None:
-    made = report(xeon_pool(cpu_limit=2.0))
+    made = report(xeon_pool(cpu_limit=0.5))
     (comparison,) = made.comparisons
     assert comparison.normalization is not None
     assert (comparison.sizing, comparison.values_file) == (None, None)
     assert codes(made) == ["no_sizing", "cpu_limit_differs"]
+
+
+def test_an_objective_that_cannot_be_met_is_no_answer_and_no_values_but_says_what_is_possible() -> None:
+    made = make_report(mac_m4(), [xeon_pool()], Load.of(5, latency_seconds=2.15), chart=WITH_ENV)
+    (comparison,) = made.comparisons
+    assert comparison.values_file is None
+    assert comparison.refusal is not None
+    assert comparison.answer == f"xeon_pool: no answer: {comparison.refusal['message']}"
+    assert "cannot be met by adding workers" in comparison.answer
+    assert "set at least" in comparison.answer
+    assert comparison.sizing is not None
+    assert comparison.predictions
+    assert codes(made) == ["objective_infeasible", "few_samples"]
+
+
+def test_the_report_orders_what_the_values_order() -> None:
+    chart = Chart.of(cpus_per_worker=2)
+    load = Load.of(5, base_rps=1, price_per_cpu_hour=0.04)
+    (comparison,) = make_report(mac_m4(), [xeon_pool()], load, chart=chart).comparisons
+    assert comparison.sizing is not None
+    assert comparison.values_file is not None
+    assert comparison.sizing.autoscaling is not None
+    wanted, recommended = comparison.values_file.wanted, comparison.sizing.recommended
+    assert wanted.requests["cpu"] == wanted.limits["cpu"] == str(recommended.cpus_per_worker) == "2"
+    assert wanted.target_cpu_percent == comparison.sizing.autoscaling.target_cpu_percent
+    assert "replicas 16 of 2 CPUs and 896 MiB, CPUs in all 32 (linear 10.54)" in comparison.answer
 
 
 @pytest.mark.parametrize(("mean_ms", "passed"), [(1338.0, True), (2107.4, False)])

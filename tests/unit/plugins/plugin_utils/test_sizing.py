@@ -200,10 +200,49 @@ def test_a_rate_that_overflows_is_refused() -> None:
         sized(1.7e308)
 
 
-@pytest.mark.parametrize("limit", [0.5, 2.0])
-def test_a_run_with_another_limit_sizes_no_workers_of_one_cpu(limit: float) -> None:
-    with pytest.raises(SizingError, match=rf"by a run that had {limit:g} CPUs; measure with a CPU limit of 1"):
-        sized(target=xeon_pool(cpu_limit=limit))
+@pytest.mark.parametrize(("limit", "threads"), [(0.5, 1), (1.5, 1), (2.5, 1), (2.0, 2), (4.0, 2)])
+def test_a_run_with_another_limit_or_more_threads_than_one_sizes_no_workers(limit: float, threads: int) -> None:
+    target = xeon_pool(cpu_limit=limit, threads=threads)
+    said = rf"by a run that had {limit:g} CPUs and {threads} threads?; measure with a CPU limit of 1"
+    with pytest.raises(SizingError, match=said):
+        size_cpus(normalize(mac_m4(), target, allow_different_work=True), target, Load(5.0))
+
+
+def test_a_run_of_one_thread_on_a_whole_core_sizes_workers_of_a_whole_core() -> None:
+    sizing = sized(target=xeon_pool(cpu_limit=2.0))
+    recommended = sizing.recommended
+    assert (recommended.workers, recommended.cpus_per_worker, recommended.total_cpus) == (16, 2, 32)
+    assert codes(sizing)[0] == "several_cpus_measured"
+    assert "the run had 2 CPUs for one thread" in sizing.warnings[0]["message"]
+    # What one CPU of a core would do was not measured.
+    assert {variant.cpu_request for variant in sizing.variants} == {2}
+
+
+def test_a_worker_given_two_cpus_has_twice_the_cpus_the_cost_and_half_the_autoscalers_target() -> None:
+    load = Load.of(5, base_rps=1, price_per_cpu_hour=0.04, latency_seconds=8)
+    one, two = (size_cpus(NORMALIZATION, TARGET, load, cpus_per_worker=cpus) for cpus in (1, 2))
+    assert two.recommended.workers == one.recommended.workers
+    assert two.recommended.cpus_per_worker == 2
+    assert two.recommended.total_cpus == 2 * one.recommended.total_cpus
+    assert one.cost is not None
+    assert two.cost is not None
+    assert one.cost.base_per_hour is not None
+    assert (two.cost.per_hour, two.cost.per_month) == pytest.approx((2 * one.cost.per_hour, 2 * one.cost.per_month))
+    assert two.cost.base_per_hour == pytest.approx(2 * one.cost.base_per_hour)
+    assert one.autoscaling is not None
+    assert two.autoscaling == replace(one.autoscaling, target_cpu_percent=one.autoscaling.target_cpu_percent // 2)
+    assert two.steps[-1].cores == two.recommended.total_cpus
+    assert math.fsum(step.added_cores for step in two.steps) == pytest.approx(two.recommended.total_cpus)
+
+
+@pytest.mark.parametrize(("cpus", "shape"), [(1, "guaranteed"), (2, "whole_cores"), (4, "whole_cores")])
+def test_the_recommended_shape_is_the_one_that_is_ordered(cpus: int, shape: str) -> None:
+    sizing = size_cpus(NORMALIZATION, TARGET, Load.of(5, price_per_cpu_hour=0.04), cpus_per_worker=cpus)
+    (recommended,) = [variant for variant in sizing.variants if variant.recommended]
+    assert (recommended.name, recommended.cpu_request, recommended.cpu_limit) == (shape, cpus, cpus)
+    assert recommended.total_cpus == sizing.recommended.total_cpus == 16 * cpus
+    assert sizing.cost is not None
+    assert recommended.cost_per_hour == pytest.approx(sizing.cost.per_hour)
 
 
 def test_a_ratio_of_other_latencies_is_refused() -> None:
@@ -325,10 +364,16 @@ def test_a_fat_pod_is_offered_only_where_more_threads_were_measured_to_be_faster
     assert fat[0].total_cpus == 2 * fat[0].workers > sizing.recommended.total_cpus
 
 
+def test_a_fat_pod_of_too_few_runs_for_an_interval_is_not_offered() -> None:
+    runs = [threaded(2, 1200.0), threaded(2, 1210.0)]
+    sizing = size_cpus(NORMALIZATION, TARGET, Load(5.0), Measurements(thread_runs=runs))
+    assert "fat_pod" not in {variant.name for variant in sizing.variants}
+
+
 def test_the_shapes_beside_the_recommended_one() -> None:
     shapes = {variant.name: variant for variant in sized().variants}
     assert shapes["guaranteed"].total_cpus == shapes["no_cpu_limit"].total_cpus == 16
-    assert shapes["two_cpus_one_thread"].total_cpus == 32
+    assert shapes["whole_cores"].total_cpus == 32
     assert shapes["no_cpu_limit"].cpu_limit is None
     assert shapes["no_cpu_limit"].qos_class == "Burstable"
 

@@ -21,18 +21,22 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization_fi
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.pictures import draw
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.plain import plain
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.report import make_report
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart
 
 from tests.unit.factories import REPOSITORY, mac_m4, xeon_pool
 from tests.unit.markdown_shown import HOSTILE, shown
 from tests.unit.role_templates import rendered
 
+ASKED = Load(5.0)
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "report"
 NOISY = {"code": "noisy", "message": "the means of the 5 processes lie 9.0% apart: quiet the machine and run again"}
 
 
-def report(*candidates: dict[str, Any], reference: dict[str, Any] | None = None, **options: Any) -> str:
+def report(
+    *candidates: dict[str, Any], reference: dict[str, Any] | None = None, load: Load = ASKED, **options: Any
+) -> str:
     """The report as Ansible makes it."""
-    made = make_report(reference or mac_m4(), candidates or (xeon_pool(),), Load(5.0), **options)
+    made = make_report(reference or mac_m4(), candidates or (xeon_pool(),), load, **options)
     comparisons = plain(made)["comparisons"]
     ratios = [entry_of(found["normalization"]) for found in comparisons if found["normalization"]]
     pictures = draw(reference or mac_m4(), candidates or (xeon_pool(),), ratios, comparisons)
@@ -109,6 +113,33 @@ def test_a_self_check_says_whether_it_passed() -> None:
 def test_a_tainted_answer_is_no_answer() -> None:
     made = report(xeon_pool(isolated=False))
     assert made.index("**Do not order by this: the ratio is tainted, see below.**") < made.index("16 replicas")
+
+
+def test_an_objective_that_cannot_be_met_is_no_answer_and_what_is_possible_is_said() -> None:
+    made = report(load=Load.of(5, latency_seconds=2.15))
+    assert "**No answer for xeon_pool:** p95 within 2.15 s cannot be met by adding workers" in made
+    possible = (
+        "No values are written for it. Possible without the objective: 16 replicas of 1 CPU and 896 MiB: 16 CPUs and"
+    )
+    assert made.index(possible) < made.index("## Beware")
+    assert "| | Linear | Without the objective |" in made
+    assert "recommended)**" not in made
+    assert "values-base" not in made
+
+
+def test_workers_of_two_cpus_are_reported_as_they_are_ordered() -> None:
+    made = report(load=Load.of(5, base_rps=1, price_per_cpu_hour=0.04), chart=Chart.of(cpus_per_worker=2))
+    for words in (
+        "need 16 replicas of 2 CPUs and 896 MiB: 32 CPUs and 14 GiB in all.**",
+        "| CPUs | 10.54 | **32** |",
+        "| CPU request = limit of a replica | – | 2 |",
+        "| A replica has 2 whole CPUs of its own (QoS class Guaranteed) | 32.00 |",
+        "at 30 % of the CPU request",
+        "1.28 an hour",
+        "refuse one hyperthread (SMTAlignmentError) **(recommended)** | 16 | 2 | 2 | 32 |",
+        "| 1 CPU, one thread | 16 | 1 | 1 | 16 |",
+    ):
+        assert words in made
 
 
 def test_a_singular_is_one() -> None:
