@@ -81,7 +81,7 @@ def _stress(given: list[str], tell: Tell) -> None:
         set_deadline(options.deadline)
     output.check(options.output, options.history)
     blocks = list(plan(options.threads, options.processes, seed))
-    results, stopped = _measure(options, stress_id, blocks, tell)
+    results, stopped, failure = _measure(options, stress_id, blocks, tell)
     be_undisturbed()
     judgement = judge(results)
     events = tell(stress_id)
@@ -97,15 +97,22 @@ def _stress(given: list[str], tell: Tell) -> None:
         "results": results,
     }
     output.write(document, options.output, None)
+    if failure is not None:
+        raise failure
 
 
 def _measure(
     options: argparse.Namespace, stress_id: str, blocks: list[list[int]], tell: Tell
-) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    """The results, and the thread counts that were stopped early, with the reason."""
+) -> tuple[list[dict[str, Any]], dict[int, str], BenchmarkError | None]:
+    """The results, the thread counts that were stopped early with the reason, and the first failure.
+
+    A thread count that fails is left out from there on; what the others gave is worth keeping. Where the first run fails,
+    there is nothing to hold others against.
+    """
     planned = [(block, threads) for block, order in enumerate(blocks, start=1) for threads in order]
     results: list[dict[str, Any]] = []
     stopped: dict[int, str] = {}
+    failure: BenchmarkError | None = None
     for number, (block, threads) in enumerate(planned, start=1):
         if threads in stopped:
             continue
@@ -128,10 +135,19 @@ def _measure(
             threads=threads,
             labels={**labels(options), "stress": stress_id, "block": str(block)},
         )
-        results.append(Run(settings, events).execute())
-        if options.history is not None:
-            output.keep(results[-1], options.history)
-    return results, stopped
+        try:
+            results.append(Run(settings, events).execute())
+            if options.history is not None:
+                output.keep(results[-1], options.history)
+        except BenchmarkError as error:
+            if not results:
+                raise
+            stopped[threads] = f"failed: {error}"
+            failure = failure or error
+            if error.code in (ExitCode.INTERRUPTED, ExitCode.NOT_WRITABLE):
+                break
+            events.log(f"{threads} threads: {stopped[threads]}")
+    return results, stopped, failure
 
 
 def table(judgement: Judgement) -> Iterator[str]:

@@ -22,7 +22,7 @@ from math import floor, fsum
 from statistics import fmean
 from typing import Any, Literal
 
-from bench_runner.caveats import THROTTLED_LIMIT
+from bench_runner.caveats import CPU_SHARE_LIMIT, THROTTLED_LIMIT
 from bench_runner.wording import duration
 
 # The specification's rule.
@@ -81,12 +81,15 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Every row, the thread sweep's limit (that of the first result) first; then what to do about it."""
+    """Every row, the thread sweep's limit (that of the first result) first; then what to do about it.
+
+    `throttled` is None where other work disturbed the sweep, so that nobody knows.
+    """
 
     target: str
     model_size: str
     cpus: float | None
-    throttled: bool
+    throttled: bool | None
     rows: tuple[Row, ...]
     recommendations: tuple[Recommendation, ...]
 
@@ -111,10 +114,16 @@ def judge(results: Sequence[Mapping[str, Any]]) -> Judgement:
         target=first["target"],
         model_size=first["model_size"],
         cpus=limit,
-        throttled=any(row.verdict in ("quota-throttled", "oversubscribed") for row in swept),
+        throttled=_throttled([row.verdict for row in swept]),
         rows=rows,
         recommendations=tuple(_recommend(swept, rows)),
     )
+
+
+def _throttled(verdicts: Sequence[Verdict]) -> bool | None:
+    if "quota-throttled" in verdicts or "oversubscribed" in verdicts:
+        return True
+    return None if "noisy neighbour" in verdicts else False
 
 
 def reason_to_skip(rows: Iterable[Row], cpus: float | None, threads: int) -> str | None:
@@ -210,7 +219,19 @@ def _quota_is_the_limit(isolation: Mapping[str, Any]) -> bool:
 
 
 def _disturbed(results: Iterable[Mapping[str, Any]]) -> bool:
-    return any(warning["code"] in NEIGHBOUR_WARNINGS for result in results for warning in result["warnings"])
+    return any(
+        _waited(result) or any(warning["code"] in NEIGHBOUR_WARNINGS for warning in result["warnings"])
+        for result in results
+    )
+
+
+def _waited(result: Mapping[str, Any]) -> bool:
+    """Whether several threads that fit the limit waited for their CPUs: one that spins meanwhile hides it from `contended`."""
+    waited, threads = result["conditions"]["run_queue_seconds"], result["threads"]
+    if waited is None or threads > (result["cpu_limit"] or threads):
+        return False
+    available = threads * fsum(wall_ms for process in result["processes"] for wall_ms in process["wall_ms"]) / 1000
+    return bool(waited > (1 - CPU_SHARE_LIMIT) * available)
 
 
 def _verdict(

@@ -119,6 +119,11 @@ def read_request(options: t.Dict[str, t.Any]) -> Request:
     """What the options ask of a container."""
     if not 0.01 <= options["cpus"] <= 1024:
         raise RunError("bad_usage", f"cpus {options['cpus']:g} is no CPU limit; the ratio is defined for 1")
+    if options["cpuset"] and options["cpus"] > 1:
+        raise RunError(
+            "bad_usage",
+            f"cpuset gives one CPU, and cpus is {options['cpus']:g}: leave cpuset out, or take at most 1 CPU",
+        )
     return replace(
         read_run(options),
         cpuset=options["cpuset"],

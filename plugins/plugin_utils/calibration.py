@@ -6,7 +6,8 @@
 
 The same configuration is measured twice, then with half a CPU, then once more. A check passes where the whole interval
 of its ratio lies within 3 % of 1 (two one-sided tests), fails where the interval leaves out 1 and the ratio is further
-from it, and is undecided otherwise. Half a CPU ideally takes twice as long; what it takes is told, and judged by nobody:
+from it, and is undecided otherwise. Of results that no CPU could give nothing passes, and of runs that were not isolated
+nothing is known. Half a CPU ideally takes twice as long; what it takes is told, and judged by nobody:
 a quota's throttling has a cost of its own, and that is what one wants to know.
 """
 
@@ -26,6 +27,8 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics impor
 )
 
 PARTS = ("first", "second", "half", "last")
+# The runner's word for a result whose clock or encoder lies.
+IMPOSSIBLE = "physically_impossible"
 Verdict = Literal["passed", "failed", "undecided", "told"]
 
 
@@ -82,7 +85,7 @@ def certify(results: Mapping[str, Mapping[str, Any]], calibration_id: str) -> Ce
             model_size=first["model_size"],
             timestamp=first["timestamp"],
             calibration_id=calibration_id,
-            passed=_passed(checks),
+            passed=_passed(checks, results),
             checks=tuple(checks),
             run_ids={part: result["run_id"] for part, result in results.items()},
             warnings=_warnings(results),
@@ -113,11 +116,13 @@ def _line(check: Check) -> str:
     return f"{check.name}: {ratio.centre:.3f} ({interval}), ideally {check.ideal:.2f}: {check.verdict}"
 
 
-def _passed(checks: list[Check]) -> bool | None:
+def _passed(checks: list[Check], results: Mapping[str, Mapping[str, Any]]) -> bool | None:
     verdicts = {check.verdict for check in checks}
-    if "failed" in verdicts:
+    warned = {warning["code"] for result in results.values() for warning in result["warnings"]}
+    if "failed" in verdicts or IMPOSSIBLE in warned:
         return False
-    return None if "undecided" in verdicts else True
+    isolated = all(result["isolated"] for result in results.values())
+    return None if "undecided" in verdicts or not isolated else True
 
 
 def _warnings(results: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

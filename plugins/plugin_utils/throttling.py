@@ -62,7 +62,7 @@ class StressReport:
     stress_id: str
     seed: int
     cpus: float | None
-    throttled: bool
+    throttled: bool | None
     rows: tuple[StressRow, ...]
     recommendations: tuple[Mapping[str, Any], ...]
     stopped_early: tuple[str, ...]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench_runner import stress
+from bench_runner.errors import BenchmarkError, ExitCode
 from bench_runner.events import EventStream
 from bench_runner.runner import Settings
 from tests.unit.bench_runner.stressed import stressed
@@ -25,6 +26,8 @@ class QuickRun:
     """Takes the figures that a run had, in place of measuring for minutes; the real ones are in the integration tests."""
 
     asked: list[Settings]
+    # What a thread count fails with, from which block on.
+    failing: dict[int, tuple[str, BenchmarkError]]
 
     def __init__(self, settings: Settings, events: EventStream) -> None:
         self._settings = settings
@@ -32,13 +35,16 @@ class QuickRun:
     def execute(self) -> dict[str, Any]:
         QuickRun.asked.append(self._settings)
         threads = self._settings.threads
+        block, error = QuickRun.failing.get(threads, ("", None))
+        if error is not None and self._settings.labels["block"] >= block:
+            raise error
         result = stressed(threads, LATENCY_MS[threads], float(threads > 1))
         return {**result, "run_id": self._settings.run_id, "labels": self._settings.labels}
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> type[QuickRun]:
-    QuickRun.asked = []
+    QuickRun.asked, QuickRun.failing = [], {}
     monkeypatch.setattr(stress, "Run", QuickRun)
     return QuickRun
 
@@ -73,6 +79,34 @@ def test_one_document_with_the_verdicts_and_every_result(
     assert [settings.processes for settings in quick.asked] == [1] * len(kept)
     for words in ("1.67×", "300 of 300 (100%)", "quota-throttled", "run the service with 1 thread"):
         assert words in told.err
+
+
+def test_a_thread_count_that_fails_costs_no_other(quick: type[QuickRun], capsys: pytest.CaptureFixture[str]) -> None:
+    quick.failing = {2: ("1", BenchmarkError(ExitCode.OUT_OF_MEMORY, "no memory left"))}
+    assert stress.main(["--threads", "1,2"]) == ExitCode.OUT_OF_MEMORY
+    told = capsys.readouterr()
+    document = json.loads(told.out)
+    assert [result["threads"] for result in document["results"]] == [1, 1, 1]
+    assert document["stopped_early"] == {"2": "failed: no memory left"}
+    assert told.err.splitlines()[-1] == "bench_runner: error: no memory left"
+
+
+def test_what_was_measured_before_an_interruption_is_judged(
+    quick: type[QuickRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick.failing = {1: ("2", BenchmarkError(ExitCode.INTERRUPTED, "stopped by SIGINT"))}
+    assert stress.main(["--threads", "1,2"]) == ExitCode.INTERRUPTED
+    document = json.loads(capsys.readouterr().out)
+    assert {row["threads"]: row["verdict"] for row in document["rows"]} == {1: "clean", 2: "quota-throttled"}
+    assert document["stopped_early"] == {"1": "failed: stopped by SIGINT"}
+
+
+def test_without_one_thread_there_is_nothing_to_hold_others_against(
+    quick: type[QuickRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick.failing = {1: ("1", BenchmarkError(ExitCode.CHECKPOINT, "no weights"))}
+    assert stress.main([]) == ExitCode.CHECKPOINT
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,20 @@ def test_two_threads_on_two_cpus_are_clean_even_where_they_spin_while_they_wait(
 def test_a_noisy_neighbour(code: str) -> None:
     found = judged({**ONE, "warning": code}, {"threads": 2, "wall_ms": 5000, "cpus": 1, "warning": code})
     assert [row.verdict for row in found.rows] == ["noisy neighbour", "noisy neighbour"]
-    assert not found.throttled
+    assert found.throttled is None
     assert set(actions(found)) == {"measure_again"}
     # What the quota's own counters show is no neighbour's doing.
     assert row(judged(ONE, {**TWO, "warning": code}), 2).verdict == "quota-throttled"
+
+
+def test_threads_that_wait_for_cpus_of_their_own_have_a_neighbour() -> None:
+    one, two = stressed(1, 2150, 0.0, cpus=2), stressed(2, 2400, 0.0, cpus=2, cpu_ms=4700)
+    assert row(judge([one, two]), 2, 2).verdict == "oversubscribed"
+    two["conditions"] = {**two["conditions"], "run_queue_seconds": 0.06 * 2 * 4.848}
+    assert row(judge([one, two]), 2, 2).verdict == "noisy neighbour"
+    # More threads than CPUs wait for each other.
+    two["cpu_limit"] = one["cpu_limit"] = 1.0
+    assert row(judge([one, two]), 2).verdict == "oversubscribed"
 
 
 def test_no_limit_at_all() -> None:

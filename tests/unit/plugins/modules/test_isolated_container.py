@@ -39,6 +39,7 @@ def test_empty_texts_are_no_answers_and_labels_are_texts() -> None:
         {"cpus": -1.0},
         {"cpus": float("nan")},
         {"cpus": float("inf")},
+        {"cpus": 2.0, "cpuset": True},
         {"memory": "4 GB"},
         {"timeout": 0},
         {"resume": True},

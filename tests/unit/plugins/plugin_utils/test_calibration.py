@@ -45,6 +45,12 @@ def test_a_drift_fails(second: float, last: float) -> None:
     assert verdicts(results).count("failed") == 1
 
 
+def test_agreement_of_what_cannot_be_proves_nothing() -> None:
+    lying = runs(warnings=[{"code": "physically_impossible", "message": "faster than the CPU's arithmetic"}])
+    assert certify(lying, "a-calibration").passed is False
+    assert certify(runs(isolated=False), "a-calibration").passed is None
+
+
 def test_noise_decides_nothing() -> None:
     results = runs(second=1.01, noise=0.05)
     assert verdicts(results) == ["undecided", "undecided", "told"]
