@@ -85,6 +85,11 @@ def write(change: Change) -> None:
         raise GeneratedFilesError(f"cannot write {change.path}: {what_is_wrong(error)}") from error
 
 
+def begins_as_ours(data: bytes) -> bool:
+    """Whether a file that begins so was written by this collection."""
+    return OURS.match(data[:BEGINNING_BYTES]) is not None
+
+
 def _path_of(folder: str, name: str) -> Path:
     """The file of that name, which must be in the folder."""
     relative = PurePosixPath(name)
@@ -116,7 +121,7 @@ def _is_ours(path: Path) -> bool:
     if not stat.S_ISREG(path.lstat().st_mode):
         return False
     with path.open("rb") as file:
-        return OURS.match(file.read(BEGINNING_BYTES)) is not None
+        return begins_as_ours(file.read(BEGINNING_BYTES))
 
 
 def _known(path: Path) -> tuple[str, bool]:

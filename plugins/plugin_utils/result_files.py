@@ -11,7 +11,6 @@ What cannot be used costs the rest nothing: it is told in a problem, one line ea
 from __future__ import annotations
 
 import bisect
-import json
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,9 +40,9 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.compared_runs im
     run_ids,
 )
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.generated_files import begins_as_ours
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, StatisticsError
 
-GENERATED_BY = "rightsize.whisper"
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "bench_runner" / "result.schema.json"
 # How many problems are told one by one.
 PROBLEMS_SHOWN = 20
@@ -138,7 +137,8 @@ class ResultFiles:
     def _read_result(self, path: Path, choice: Choice) -> list[Run]:
         with path.open("rb") as file:
             data = file.read(MAX_RESULT_BYTES + 1)
-        if _is_ours(data):
+        # What was written beside the results.
+        if begins_as_ours(data):
             return []
         try:
             result: dict[str, Any] = parse_document(data)
@@ -232,13 +232,3 @@ class ResultFiles:
 def _same(one: Run, other: Run) -> bool:
     """Whether both tell the same of a run, wherever they are."""
     return one[:4] == other[:4]
-
-
-def _is_ours(data: bytes) -> bool:
-    """Whether this is what a comparison has written beside the results."""
-    if not data[:100].lstrip().startswith(b'{\n    "generated_by"'):
-        return False
-    try:
-        return bool(json.loads(data).get("generated_by") == GENERATED_BY)
-    except ValueError:
-        return False

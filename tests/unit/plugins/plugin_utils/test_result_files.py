@@ -37,6 +37,9 @@ def test_files_histories_and_folders_are_read_and_each_run_is_kept_once(tmp_path
     (tmp_path / "mac.json").write_text(json.dumps(mac_m4(), indent=2))
     (tmp_path / "history.jsonl").write_text(f"{json.dumps(xeon_pool())}\n\n{json.dumps(mac_m4())}\n")
     (tmp_path / "compare.json").write_text(json.dumps({"generated_by": "rightsize.whisper"}, indent=4))
+    (tmp_path / "stress-mac.json").write_text('{"generated_by": "rightsize.whisper", "rows": []}')
+    pyperf = {"version": "1.0", "metadata": {"generated_by": "rightsize.whisper"}}
+    (tmp_path / "pyperf-mac.json").write_text(json.dumps(pyperf))
     (tmp_path / "notes.txt").write_text("not looked at")
     files = ResultFiles()
     runs = files.read([str(tmp_path)])
