@@ -248,3 +248,11 @@ def test_a_step_in_a_history_is_told_with_what_changed_and_drawn(comparing: Comp
     run = comparing.run(compare_baseline={"target": "xeon_pool"}, compare_step_size="0.2")
     assert run.wait() == 0, run.output
     assert not any(group["steps"] for group in comparing.json["steps"])
+
+
+def test_a_misspelt_variable_is_no_comparison_of_something_else(comparing: Comparing) -> None:
+    comparing.add(mac_m4(), xeon_pool())
+    run = comparing.run(benchmark_result_dir="elsewhere")
+    assert run.wait() == 2
+    assert "is benchmark_results_dir meant?" in run.output
+    assert not comparing.results.exists()
