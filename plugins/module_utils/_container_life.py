@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import typing as t
 
@@ -22,6 +21,7 @@ from ._container import (
     unprivileged_user,
 )
 from ._container_outcome import one_line
+from ._docker import remove_container
 from ._engine_turn import LABEL
 
 try:
@@ -33,26 +33,11 @@ except ImportError:
     APIError = ImageNotFound = NotFound = RequestException = HTTPError = OSError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ._caller import Caller
 
 TICK_SECONDS = 0.25
 # An engine that restarts is back within this time; one that is not is lost.
 ENGINE_PATIENCE_SECONDS = 10.0
-
-
-@contextlib.contextmanager
-def engine_faults(how_far: t.Callable[[], str]) -> Iterator[None]:
-    """Say what an engine's error means for a run that is so far."""
-    try:
-        yield
-    except APIError as error:
-        raise RunError("engine_error", f"the engine refused: {one_line(error.explanation or error)}") from error
-    except (RequestException, HTTPError) as error:
-        raise RunError(
-            "engine_lost", f"the engine stopped answering{how_far()} ({one_line(error)}); start it and run again"
-        ) from error
 
 
 def find_image(client: t.Any, name: str) -> t.Any:
@@ -132,13 +117,8 @@ def inspect_state(client: t.Any, container_id: str, caller: Caller, how_far: t.C
 def remove(client: t.Any, name: str) -> t.List[Warned]:
     """By name, since a create that was cut off may have succeeded; gives a warning where it could not be."""
     try:
-        client.api.remove_container(name, force=True, v=True)
-    except NotFound:
-        return []
+        remove_container(client, name)
     except (RequestException, HTTPError) as error:
-        if isinstance(error, APIError) and error.status_code == 409:
-            # Somebody else is removing it already.
-            return []
         return [
             Warned(
                 code="container_left",

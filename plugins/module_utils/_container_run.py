@@ -18,8 +18,9 @@ import typing as t
 from pathlib import Path
 
 from ._container import GRACE_SECONDS, Request, RunError, Warned, check_architecture, runner_arguments
-from ._container_life import TICK_SECONDS, create, engine_faults, find_image, inspect_state, remove
+from ._container_life import TICK_SECONDS, create, find_image, inspect_state, remove
 from ._container_outcome import Ending, complete, how_far, read_outcome, taints, timed_out
+from ._docker import engine_faults, engine_info
 from ._engine_turn import EngineTurn
 from ._kept_journal import KeptJournal
 from ._progress import Journal
@@ -64,9 +65,9 @@ class ContainerRun:
 
     def execute(self) -> t.Dict[str, t.Any]:
         """The result of the run, verified; or a `RunError`, or `Abandoned` where nobody waits any more."""
-        with engine_faults(lambda: self._how_far):
+        with engine_faults(RunError, lambda: self._how_far):
             image = find_image(self._client, self._request.image)
-            engine = self._client.info()
+            engine = engine_info(self._client)
             check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
             with self._open_audio() as audio, self._turn(engine) as turn:
                 try:
@@ -83,8 +84,7 @@ class ContainerRun:
         return complete(result, self._request, self.warnings, bool(tainted), image.id, engine)
 
     def _turn(self, engine: t.Dict[str, t.Any]) -> EngineTurn:
-        # Podman has no id.
-        return EngineTurn(self._client, engine.get("ID") or self._engine_name, self._caller, self._request.run_id)
+        return EngineTurn(self._client, engine["ID"], self._caller, self._request.run_id)
 
     def _open_audio(self) -> t.ContextManager[t.Optional[t.BinaryIO]]:
         """The user's audio, opened before anything is started for it."""

@@ -11,22 +11,27 @@ where it is named by the caller, or remote ones are allowed.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import platform
 import traceback
 import typing as t
 from pathlib import Path
 
+from ._progress import printable
+
 try:
     import docker
-    from docker.errors import DockerException
+    from docker.errors import APIError, DockerException, StreamParseError
     from docker.utils import kwargs_from_env
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     DOCKER_IMPORT_ERROR: t.Optional[str] = None
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
-    DockerException = RequestException = OSError
+    APIError = DockerException = StreamParseError = RequestException = HTTPError = ImportError
 
 CONNECT_TIMEOUT_SECONDS = 10
 REQUEST_TIMEOUT_SECONDS = 60
@@ -37,6 +42,9 @@ START_HINTS = {
     "Darwin": "start Docker Desktop, OrbStack or Colima (`colima start`)",
     "Linux": "start it (`systemctl start docker`, or `dockerd`), or let the role docker_engine install it",
 }
+DENIED = "Permission denied"
+DENIED_HINT = "let this user use the socket: add the user to the socket's group, usually docker, and log in again"
+QUOTED_CHARACTERS = 500
 
 
 class EngineError(Exception):
@@ -91,7 +99,8 @@ def connect(engine_url: t.Optional[str], allow_remote: bool = False) -> t.Tuple[
             if candidate.source != "known socket":
                 break
     looked = f"tried {', '.join(tried)}" if tried else "DOCKER_HOST is not set and none of the known sockets is there"
-    hint = START_HINTS.get(platform.system(), "start one")
+    is_denied = any(DENIED in each for each in tried)
+    hint = DENIED_HINT if is_denied else START_HINTS.get(platform.system(), "start one")
     raise EngineError("no_engine", f"no Docker engine answers on {platform.node()}; {looked}; {hint}")
 
 
@@ -166,7 +175,7 @@ def describe(client: t.Any, candidate: Candidate, version: t.Dict[str, t.Any]) -
     return {
         "url": candidate.url,
         "source": candidate.source,
-        "id": info.get("ID"),
+        "id": engine_identity(version, info),
         "version": version.get("Version"),
         "architecture": ARCHITECTURES.get(info.get("Architecture", ""), info.get("Architecture")),
         "operating_system": info.get("OperatingSystem"),
@@ -175,10 +184,53 @@ def describe(client: t.Any, candidate: Candidate, version: t.Dict[str, t.Any]) -
     }
 
 
+def engine_identity(version: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> str:
+    """What tells an engine from others, the same whenever it is asked: Podman draws a new id for every answer."""
+    components = {component.get("Name") for component in version.get("Components") or []}
+    if info.get("ID") and "Podman Engine" not in components:
+        return str(info["ID"])
+    # The machine of a Podman on a Mac has the name that many others have; its architecture is another's less often.
+    lasting = [str(info.get(name)) for name in ("Name", "DockerRootDir", "Architecture")]
+    return hashlib.sha256("\n".join(lasting).encode()).hexdigest()
+
+
+def engine_info(client: t.Any) -> t.Dict[str, t.Any]:
+    """What the engine says of itself, with an `ID` that stays the same."""
+    info = client.info()
+    return {**info, "ID": engine_identity(client.version(), info)}
+
+
+def remove_container(client: t.Any, name: str) -> None:
+    """Remove it, running or not, unless it is gone or somebody else removes it at this moment."""
+    try:
+        client.api.remove_container(name, force=True, v=True)
+    except APIError as error:
+        if error.status_code not in (404, 409):
+            raise
+
+
+@contextlib.contextmanager
+def engine_faults(failure: t.Callable[[str, str], Exception], how_far: t.Callable[[], str] = str) -> t.Iterator[None]:
+    """Say what an engine's error means for what is so far, as an error of the caller's layer."""
+    try:
+        yield
+    except APIError as error:
+        raise failure("engine_error", f"the engine refused: {quoted(error.explanation or error)}") from error
+    except (RequestException, HTTPError, StreamParseError) as error:
+        raise failure(
+            "engine_lost", f"the engine stopped answering{how_far()} ({quoted(error)}); start it and run again"
+        ) from error
+
+
+def quoted(error: object) -> str:
+    """An error's words in one line that is safe to print."""
+    return printable(" ".join(str(error).split()))[:QUOTED_CHARACTERS]
+
+
 def reason(error: BaseException) -> str:
     """An error in one line, without the layers around its cause."""
     text = " ".join(str(error).split())
-    for words in ("Permission denied", "Connection refused", "No such file or directory"):
+    for words in (DENIED, "Connection refused", "No such file or directory"):
         if words in text:
             return words
     return text[:200]

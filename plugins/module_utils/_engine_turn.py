@@ -25,12 +25,7 @@ from pathlib import Path
 
 from ._caller import Caller
 from ._container import RunError
-
-try:
-    from docker.errors import NotFound
-except ImportError:
-    # The connection, without which nothing here is called, reports what is missing.
-    NotFound = OSError
+from ._docker import remove_container
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,8 +109,7 @@ class EngineTurn:
             containers = _our_containers(self._client)
             orphans = [found for found in containers if _is_orphan(found["Labels"], self._engine_id, self.owner)]
             for orphan in orphans:
-                with contextlib.suppress(NotFound):
-                    self._client.api.remove_container(orphan["Id"], force=True, v=True)
+                remove_container(self._client, orphan["Id"])
             if all(
                 found["State"] == "exited" or _is_awaited(found["Labels"], self._engine_id)
                 for found in containers

@@ -15,6 +15,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ._docker import engine_faults
 from ._engine_turn import EngineTurn
 from ._image import LABEL, NAME, Plan, Wanted, image_name, make_plan, published_models
 from ._image_base import provide_base
@@ -23,12 +24,10 @@ from ._image_tools import ImageError, one_line, stream
 from ._image_wheels import collect_wheels
 
 try:
-    from docker.errors import APIError, StreamParseError
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
+    from docker.errors import ImageNotFound
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    APIError = StreamParseError = RequestException = HTTPError = ImportError
+    ImageNotFound = ImportError
 
 if t.TYPE_CHECKING:
     from ._caller import Caller
@@ -40,7 +39,7 @@ BUILDER_CHATTER = ("--->", "Removing intermediate container")
 
 
 def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tuple[Plan, bool]:
-    """The image, made if it is not there; whether it was made.
+    """The image, made if it is not there, and named by its model; whether anything had to be done.
 
     A build takes the engine's turn as a run does: it would disturb a measurement, and two would do the same work.
     """
@@ -50,7 +49,7 @@ def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tu
             provide_base(client, wanted.base, wanted.platform, caller)
             plan = make_plan(client, wanted)
         if plan.image is not None:
-            return plan, False
+            return plan, name_by_model(client, wanted, plan)
         caller.say("collecting the wheels")
         lock = wanted.files["requirements.lock"].decode()
         wheels = collect_wheels(lock, wanted.cache, wanted.platform, wanted.extra_index, caller)
@@ -62,10 +61,29 @@ def build(client: t.Any, engine_id: str, wanted: Wanted, caller: Caller) -> t.Tu
         with tempfile.TemporaryFile() as context:
             write_context(context, wanted.files, wheels, checkpoint)
             _build_context(client, context, wanted, plan, checkpoint, caller)
-        image = client.images.get(image_name(wanted, plan))
-        image.tag(NAME, wanted.model)
-        image.reload()
-    return plan._replace(image=image), True
+        plan = plan._replace(image=client.images.get(image_name(wanted, plan)))
+        name_by_model(client, wanted, plan)
+    return plan, True
+
+
+def name_by_model(client: t.Any, wanted: Wanted, plan: Plan) -> bool:
+    """Let the model's name mean this image; whether it meant none, or another."""
+    if has_models_name(client, wanted, plan):
+        return False
+    plan.image.tag(NAME, wanted.model)
+    plan.image.reload()
+    return True
+
+
+def has_models_name(client: t.Any, wanted: Wanted, plan: Plan) -> bool:
+    """Whether the planned image is there, and is the one that the model's name means."""
+    if plan.image is None:
+        return False
+    try:
+        # Not by the image's tags: Podman puts a registry before them.
+        return bool(client.images.get(f"{NAME}:{wanted.model}").id == plan.image.id)
+    except ImageNotFound:
+        return False
 
 
 def write_context(
@@ -138,13 +156,8 @@ def _build_context(
 def image_faults() -> t.Iterator[None]:
     """Say what an error of the engine or of this machine means for the image."""
     try:
-        yield
-    except APIError as error:
-        raise ImageError("engine_error", f"the engine refused: {one_line(error.explanation or error)}") from error
-    except (RequestException, HTTPError, StreamParseError) as error:
-        raise ImageError(
-            "engine_lost", f"the engine stopped answering ({one_line(error)}); start it and run again"
-        ) from error
+        with engine_faults(ImageError):
+            yield
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise ImageError("storage", f"cannot keep the image's parts on this host: {error.strerror}{where}") from error

@@ -20,13 +20,15 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ._docker import engine_faults, quoted
 from ._progress import printable
 
 try:
-    from docker.errors import APIError, ImageNotFound
+    from docker.errors import APIError, DockerException, ImageNotFound
+    from requests.exceptions import RequestException
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    APIError = ImageNotFound = OSError
+    APIError = DockerException = ImageNotFound = RequestException = ImportError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,22 @@ class Delivered(t.NamedTuple):
     pull_policy: str
     changed: bool
     nodes: t.List[str]
+
+
+@contextlib.contextmanager
+def delivery_faults() -> Iterator[None]:
+    """Say what an error of the engine, of its client or of this machine means for the delivery."""
+    try:
+        with engine_faults(DeliveryError):
+            yield
+    except DockerException as error:
+        raise DeliveryError(
+            "bad_usage",
+            f"the Docker client refused: {quoted(error)}; mend image, repository, or ~/.docker/config.json on this host",
+        ) from error
+    except OSError as error:
+        words = quoted(error.strerror or error)
+        raise DeliveryError("archive", f"cannot keep the image on this host: {words}; free some space") from error
 
 
 def find_image(client: t.Any, name: str) -> t.Any:
@@ -117,6 +135,9 @@ def save(image: t.Any, name: str, path: Path, caller: Caller) -> None:
                 file.write(piece)
                 size += len(piece)
                 caller.say(f"saving the image, {size // MEBIBYTE} MiB")
+    except RequestException:
+        # An OSError too, but the engine's.
+        raise
     except OSError as error:
         raise DeliveryError(
             "archive", f"cannot write the image to {path}: {error.strerror}; free some space"

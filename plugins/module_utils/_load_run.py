@@ -16,7 +16,8 @@ import typing as t
 from pathlib import Path
 
 from ._container import Request, RunError, Warned, architecture, check_architecture
-from ._container_life import TICK_SECONDS, engine_faults, find_image
+from ._container_life import TICK_SECONDS, find_image
+from ._docker import engine_faults, engine_info
 from ._engine_turn import EngineTurn
 from ._load import Crew, Load, LoadPlan, fitting_crew
 from ._progress import duration
@@ -71,9 +72,9 @@ class LoadRun:
         """What every request took; or a `RunError`, or `Abandoned` where nobody waits any more."""
         self._plan.check()
         clip = read_clip(self._request.audio)
-        with engine_faults(lambda: self._how_far):
+        with engine_faults(RunError, lambda: self._how_far):
             image = find_image(self._client, self._request.image)
-            engine = self._client.info()
+            engine = engine_info(self._client)
             check_architecture(self._request, image.attrs["Architecture"], engine["Architecture"])
             if architecture(image.attrs["Architecture"]) != architecture(engine["Architecture"]):
                 self._own_warnings.append(
@@ -83,9 +84,7 @@ class LoadRun:
                 self._plan, engine["NCPU"], self._request.cpus, engine["MemTotal"], self._request.memory_bytes
             )
             load = Load(self._plan.arrivals(crew.workers), crew.workers, self._plan.dispatch)
-            # Podman has no id.
-            engine_id = engine.get("ID") or self._engine_name
-            with EngineTurn(self._client, engine_id, self._caller, self._request.run_id) as turn:
+            with EngineTurn(self._client, engine["ID"], self._caller, self._request.run_id) as turn:
                 try:
                     self._start_workers(crew, image, engine, turn.owner, clip)
                     ready = self._await_ready()

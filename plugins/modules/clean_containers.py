@@ -56,30 +56,21 @@ failure:
   sample: no_engine
 """
 
-import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._arguments import ENGINE
 from ..module_utils._container import RunError
-from ..module_utils._docker import EngineError, connect
+from ..module_utils._docker import EngineError, connect, engine_faults, remove_container
 from ..module_utils._engine_turn import containers_of_killed_runs
-
-try:
-    from docker.errors import APIError, NotFound
-except ImportError:
-    # The connection, without which nothing here is called, reports what is missing.
-    APIError = NotFound = OSError
 
 
 def clean(client: t.Any, engine_id: str, everything: bool, check: bool) -> t.List[str]:
     """Remove them; gives the names of those that were, or would be."""
     with containers_of_killed_runs(client, engine_id, everything) as containers:
         for container in containers if not check else []:
-            # Somebody else may be removing it at this moment.
-            with contextlib.suppress(NotFound):
-                client.api.remove_container(container["Id"], force=True, v=True)
+            remove_container(client, container["Id"])
         return [container["Names"][0].lstrip("/") for container in containers]
 
 
@@ -94,11 +85,10 @@ def main() -> None:
     options = module.params
     try:
         client, engine = connect(options["engine_url"], options["allow_remote"])
-        removed = clean(client, engine["id"], options["all"], module.check_mode)
+        with engine_faults(RunError):
+            removed = clean(client, engine["id"], options["all"], module.check_mode)
     except (EngineError, RunError) as error:
         module.fail_json(failure=error.kind, msg=str(error))
-    except APIError as error:
-        module.fail_json(failure="engine_error", msg=f"the engine refused: {error.explanation or error}")
     module.exit_json(changed=bool(removed), removed=removed)
 
 

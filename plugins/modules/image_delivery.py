@@ -120,8 +120,8 @@ nodes:
   elements: str
 failure:
   description:
-    - Why the image is not there, in a word that stays the same. V(no_engine), V(image_missing), V(push), V(no_nodes), V(ctr),
-      V(archive), V(interrupted), V(lease_lost).
+    - Why the image is not there, in a word that stays the same. V(no_engine), V(engine_error), V(engine_lost), V(image_missing),
+      V(bad_usage), V(push), V(no_nodes), V(ctr), V(archive), V(interrupted), V(lease_lost).
   returned: failure
   type: str
 """
@@ -139,6 +139,7 @@ from ..module_utils._image_delivery import (
     Delivered,
     DeliveryError,
     archived,
+    delivery_faults,
     find_image,
     load_into_containerd,
     load_into_kind,
@@ -207,7 +208,8 @@ def main() -> None:
     )
     options = module.params
     try:
-        with Caller("[image] delivery:", options["progress_dir"], options["lease_seconds"]) as caller:
+        caller = Caller("[image] delivery:", options["progress_dir"], options["lease_seconds"])
+        with caller, delivery_faults():
             answer = deliver(options, caller, module.check_mode)
     except (Abandoned, EngineError, DeliveryError) as error:
         module.fail_json(failure=error.kind, msg=str(error))

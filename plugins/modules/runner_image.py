@@ -12,7 +12,8 @@ author:
   - rightsize.whisper authors (@rightsize)
 description:
   - Builds the runner image on the Docker engine of this host, with one openai-whisper model inside.
-  - Built only when something that goes into it has changed. The image's name carries the hash of all of it.
+  - Built only when something that goes into it has changed. The image's name carries the hash of all of it. The name with the
+    model alone, C(rightsize-whisper-runner:MODEL), is given to the image that was asked for last.
   - The packages are collected on this host with its own settings of pip, verified against the hashes in the lock file,
     and installed without network inside the build.
   - The checkpoint comes from the first of these that has it. O(checkpoint), the cache, OpenAI's host, and for the model
@@ -26,10 +27,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Says whether the image would be built and whether that needs debootstrap. Builds and downloads nothing.
+    description: Says whether the image would be built or named, and whether that needs debootstrap. Builds and downloads nothing.
   diff_mode:
     support: full
-    description: Shows which inputs differ from those of the newest image of the model.
+    description: Shows which inputs differ from those of the image that has the model's name.
 requirements:
   - docker >= 7 (Python package)
   - pip, for the Python that runs the module
@@ -142,7 +143,8 @@ engine:
 failure:
   description:
     - Why there is no image, in a word that stays the same. V(no_engine), V(remote_engine), V(model), V(platform), V(source),
-      V(base), V(wheels), V(checkpoint), V(build), V(engine_error), V(engine_lost), V(storage), V(interrupted), V(lease_lost).
+      V(base), V(wheels), V(checkpoint), V(build), V(engine_error), V(engine_lost), V(storage), V(no_lock), V(interrupted),
+      V(lease_lost).
   returned: failure
   type: str
 """
@@ -153,10 +155,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._arguments import ENGINE, WATCHED
 from ..module_utils._caller import Abandoned, Caller
+from ..module_utils._container import RunError
 from ..module_utils._docker import EngineError, connect
 from ..module_utils._image import changed_inputs, describe, make_plan, wanted_image
 from ..module_utils._image_base import registry_answers
-from ..module_utils._image_build import build, image_faults
+from ..module_utils._image_build import build, has_models_name, image_faults, name_by_model
 from ..module_utils._image_tools import ImageError
 
 ARGUMENT_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
@@ -183,13 +186,16 @@ def provide(options: t.Dict[str, t.Any], check_mode: bool, caller: Caller, answe
     with image_faults():
         wanted = wanted_image(options, engine["architecture"])
         plan = make_plan(client, wanted)
-        answer["changed"] = plan.image is None
-        if plan.image is None:
+        answer["changed"] = not has_models_name(client, wanted, plan)
+        if answer["changed"]:
             answer["diff"] = changed_inputs(client, wanted, plan)
         if check_mode:
             answer["needs_debootstrap"] = plan.base is None and not registry_answers(client, wanted.base)
         elif plan.image is None:
             plan, answer["changed"] = build(client, engine["id"], wanted, caller)
+        else:
+            # It takes no turn: a name disturbs no measurement.
+            name_by_model(client, wanted, plan)
         if plan.image is not None:
             answer["image"] = describe(wanted, plan)
 
@@ -201,7 +207,7 @@ def main() -> None:
     try:
         with Caller(f"[image] {options['model']}:", options["progress_dir"], options["lease_seconds"]) as caller:
             provide(options, module.check_mode, caller, answer)
-    except (Abandoned, EngineError, ImageError) as error:
+    except (Abandoned, EngineError, ImageError, RunError) as error:
         module.fail_json(failure=error.kind, msg=str(error), **{**answer, "changed": False})
     module.exit_json(**answer)
 

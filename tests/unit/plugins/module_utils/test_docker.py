@@ -15,15 +15,22 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _docker
 from ansible_collections.rightsize.whisper.plugins.module_utils._docker import (
     EngineError,
     connect,
+    engine_info,
     is_named,
     known_sockets,
+    remove_container,
 )
+from docker.errors import APIError, DockerException
+from requests import Response
 
 Listen = Callable[[str], str]
 
@@ -270,3 +277,65 @@ def test_certificates_that_are_not_there(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DOCKER_CERT_PATH", str(home))
     assert "tried tcp://127.0.0.1:9 (option: " in (message := refused("no_engine", "tcp://127.0.0.1:9"))
     assert "certificate" in message
+
+
+def test_a_user_who_may_not_use_the_socket_is_told_how_to_be_let(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_arguments: Any) -> None:
+        raise DockerException("('Connection aborted.', PermissionError(13, 'Permission denied'))")
+
+    monkeypatch.setattr(_docker.docker, "DockerClient", refuse)
+    message = refused("no_engine", f"unix://{home}/docker.sock")
+    assert "(option: Permission denied)" in message
+    assert "usually docker, and log in again" in message
+    assert "start it" not in message
+
+
+def a_client(components: list[str], name: str = "localhost", **information: str) -> Any:
+    """A client of an engine that draws a new id for every answer, as Podman does."""
+    version = {"Version": "5.4.0", "Components": [{"Name": component} for component in components]}
+    lasting = {"Name": name, "DockerRootDir": "/var/lib/containers/storage", **information}
+    return SimpleNamespace(info=lambda: {"ID": str(uuid4()), **lasting}, version=lambda: version)
+
+
+def test_podman_is_known_by_what_stays_of_it() -> None:
+    parts = ["Podman Engine", "Conmon"]
+    podman = a_client(parts)
+    known = {engine_info(podman)["ID"] for _answer in range(3)}
+    assert len(known) == 1
+    others = [
+        a_client(parts, name="another"),
+        a_client(parts, DockerRootDir="/home/me/.local/share/containers/storage"),
+        a_client(parts, Architecture="arm64"),
+    ]
+    assert len({*known, *(engine_info(other)["ID"] for other in others)}) == 4
+
+
+def test_any_other_engine_is_known_by_its_id() -> None:
+    assert engine_info(a_client(["Engine", "containerd"], ID="7f3a"))["ID"] == "7f3a"
+    assert engine_info(a_client([], ID=""))["ID"]
+
+
+def an_error(status: int) -> APIError:
+    response = Response()
+    response.status_code = status
+    return APIError(f"{status}", response, "removal of container 1 is already in progress")
+
+
+@pytest.mark.parametrize("error", [an_error(404), an_error(409)], ids=["gone", "being removed"])
+def test_a_container_that_somebody_else_removes_is_removed(error: APIError) -> None:
+    asked: list[str] = []
+
+    def remove(name: str, **how: bool) -> None:
+        asked.append(name)
+        raise error
+
+    remove_container(SimpleNamespace(api=SimpleNamespace(remove_container=remove)), "one")
+    assert asked == ["one"]
+
+
+def test_a_container_that_cannot_be_removed_is_told() -> None:
+    def remove(name: str, **how: bool) -> None:
+        raise an_error(500)
+
+    with pytest.raises(APIError):
+        remove_container(SimpleNamespace(api=SimpleNamespace(remove_container=remove)), "one")

@@ -20,6 +20,8 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._engine_turn imp
     EngineTurn,
     containers_of_killed_runs,
 )
+from docker.errors import APIError
+from requests import Response
 
 
 class Engine:
@@ -134,6 +136,18 @@ def test_what_another_machine_left_behind_is_removed_after_its_deadline(seconds_
     engine = Engine(a_container("elsewhere:1:2", seconds_left))
     take_turn(Listener(), engine)
     assert engine.containers_left == []
+
+
+def test_what_another_machine_removes_at_this_moment_is_left_to_it() -> None:
+    class Busy(Engine):
+        def remove_container(self, container_id: str, **_how: bool) -> None:
+            response = Response()
+            response.status_code = 409
+            raise APIError("409", response, f"removal of container {container_id} is already in progress")
+
+    caller = Listener()
+    take_turn(caller, Busy(a_container("elsewhere:1:2", -1)))
+    assert caller.said == []
 
 
 def test_a_live_run_of_another_machine_is_waited_for_and_left_alone() -> None:

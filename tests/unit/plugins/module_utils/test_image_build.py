@@ -48,8 +48,23 @@ def without_wheels_and_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(building, "EngineTurn", lambda *arguments: nullcontext())
 
 
-def engine_that_says(*events: dict[str, Any]) -> FakeEngine:
-    engine = FakeEngine(*events)
+class NamingEngine(FakeEngine):
+    """A name that is given to an image is taken from the one that had it."""
+
+    def add(self, name: str, architecture: str = "amd64", **labels: str) -> Any:
+        image = super().add(name, architecture, **labels)
+        image.tag = lambda *words: self._give(":".join(words), image)
+        return image
+
+    def _give(self, name: str, image: Any) -> None:
+        if name in self.known:
+            self.known[name].tags.remove(name)
+        self.known[name] = image
+        image.tags.append(name)
+
+
+def engine_that_says(*events: dict[str, Any]) -> NamingEngine:
+    engine = NamingEngine(*events)
     engine.add("python:3")
     return engine
 
@@ -103,9 +118,23 @@ def test_a_conversion_is_named_as_one(wanted: Wanted, tmp_path: Path) -> None:
 def test_an_image_that_is_there_is_not_built(wanted: Wanted, caller: Caller) -> None:
     engine = engine_that_says()
     made = engine.add(image_name(wanted, make_plan(engine, wanted)))
+    made.tag("rightsize-whisper-runner", "base")
     plan, changed = building.build(engine, "engine", wanted, caller)
     assert (plan.image, changed) == (made, False)
     assert not engine.asked
+
+
+def test_the_models_name_means_the_image_that_was_asked_for_last(wanted: Wanted, caller: Caller) -> None:
+    engine = engine_that_says(DONE)
+    assert wanted.checkpoint is not None
+    other = wanted._replace(checkpoint=wanted.checkpoint._replace(sha256="34" * 32))
+    for asked, was_built in ((wanted, True), (other, True), (wanted, False), (other, False)):
+        engine.asked = {}
+        plan, changed = building.build(engine, "engine", asked, caller)
+        assert changed
+        assert bool(engine.asked) == was_built
+        assert engine.get("rightsize-whisper-runner:base") is plan.image
+        assert building.build(engine, "engine", asked, caller) == (plan, False)
 
 
 def test_a_base_that_is_not_there_is_provided(wanted: Wanted, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

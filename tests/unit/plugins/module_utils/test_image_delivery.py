@@ -7,15 +7,26 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.rightsize.whisper.plugins.module_utils._caller import Caller
 from ansible_collections.rightsize.whisper.plugins.module_utils._image_delivery import (
     DeliveryError,
+    delivery_faults,
     described,
     full_name,
+    push,
+    save,
 )
+from docker import APIClient
+from docker.errors import APIError, DockerException, InvalidRepository
+from requests import Response
+from requests.exceptions import ChunkedEncodingError
+from urllib3.exceptions import ProtocolError
 
 HASH = "ab" * 32
 
@@ -73,3 +84,63 @@ def test_what_is_no_archive_at_all_is_told(tmp_path: Path) -> None:
         described(tmp_path / "text")
     with pytest.raises(DeliveryError, match="cannot read the image in"):
         described(tmp_path / "nothing")
+
+
+def fault(error: Exception) -> tuple[str, str]:
+    with pytest.raises(DeliveryError) as caught, delivery_faults():
+        raise error
+    assert "\n" not in str(caught.value)
+    return caught.value.kind, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (
+            APIError("400", None, "name must be\nlowercase"),
+            "engine_error",
+            "the engine refused: name must be lowercase",
+        ),
+        (ProtocolError("broken"), "engine_lost", "the engine stopped answering (broken); start it and run again"),
+        (ChunkedEncodingError("half"), "engine_lost", "the engine stopped answering (half); start it and run again"),
+        (InvalidRepository("no scheme"), "bad_usage", "the Docker client refused: no scheme; mend image, repository"),
+        (DockerException("no store"), "bad_usage", "or ~/.docker/config.json on this host"),
+        (OSError(28, "No space left on device"), "archive", "on this host: No space left on device; free some space"),
+    ],
+    ids=["refused", "broken off", "half a piece", "no repository", "no credentials", "disk full"],
+)
+def test_a_fault_is_told_as_what_it_is_in_one_line(error: Exception, kind: str, words: str) -> None:
+    assert fault(error)[0] == kind
+    assert words in fault(error)[1]
+
+
+def test_a_repository_with_a_scheme_is_told_to_be_none() -> None:
+    image = SimpleNamespace(client=SimpleNamespace(api=APIClient("unix:///nowhere", version="1.44")), attrs={})
+    repository = "https://registry.example.com/team/x"
+    with pytest.raises(DeliveryError, match="cannot contain a scheme") as caught, delivery_faults():
+        push(image, "runner:base", repository, None, Caller(""), False)
+    assert caught.value.kind == "bad_usage"
+
+
+def an_image_that_breaks_off(error: Exception) -> Any:
+    def pieces(named: object) -> Iterator[bytes]:
+        yield b"half"
+        raise error
+
+    return SimpleNamespace(tags=["runner:base"], save=pieces)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ChunkedEncodingError("broken"), "engine_lost"),
+        (APIError("500", Response(), "no such layer"), "engine_error"),
+        (OSError(28, "No space left on device"), "archive"),
+    ],
+    ids=["engine stopped", "engine refused", "disk full"],
+)
+def test_an_engine_that_stops_is_not_told_as_a_full_disk(tmp_path: Path, error: Exception, kind: str) -> None:
+    with pytest.raises(DeliveryError) as caught, delivery_faults():
+        save(an_image_that_breaks_off(error), "runner:base", tmp_path / "image.tar", Caller(""))
+    assert caught.value.kind == kind
+    assert ("free some space" in str(caught.value)) == (kind == "archive")

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the rightsize.whisper authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from ansible_collections.rightsize.whisper.plugins.module_utils import _container_run, _load_run
+from ansible_collections.rightsize.whisper.plugins.module_utils._container import Request, RunError
+from ansible_collections.rightsize.whisper.plugins.module_utils._container_run import ContainerRun
+from ansible_collections.rightsize.whisper.plugins.module_utils._load import LoadPlan
+from ansible_collections.rightsize.whisper.plugins.module_utils._load_run import LoadRun
+
+CALLER: Any = None
+REQUEST = Request(
+    image="rightsize-whisper-runner:base",
+    target="here",
+    run_id="20261123t120000-0a1b2c3d",
+    model="base",
+    iterations=50,
+    processes=5,
+    threads=1,
+    warmup=1,
+    cpus=1.0,
+    memory_bytes=2**28,
+    timeout_seconds=60,
+)
+PLAN = LoadPlan(workers=1, rate_rps=1.0, requests=10, duration_seconds=60, dispatch="random", seed=0, max_workers=None)
+
+
+def podman() -> Any:
+    """As much of a client as it takes to come to the turn; the id is a new one in every answer."""
+    image = SimpleNamespace(attrs={"Architecture": "amd64"})
+    machine = {"Name": "vm", "DockerRootDir": "/storage", "Architecture": "x86_64", "NCPU": 2, "MemTotal": 2**33}
+    return SimpleNamespace(
+        images=SimpleNamespace(get=lambda name: image),
+        info=lambda: {"ID": str(uuid4()), **machine},
+        version=lambda: {"Components": [{"Name": "Podman Engine"}]},
+    )
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: ContainerRun(podman(), "podman", REQUEST, CALLER),
+        lambda: LoadRun(podman(), "podman", REQUEST, PLAN, CALLER),
+    ],
+    ids=["a run", "a load test"],
+)
+def test_runs_on_podman_take_the_same_turn(start: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    engines: list[str] = []
+
+    def turn(client: Any, engine_id: str, *_rest: object) -> None:
+        engines.append(engine_id)
+        raise RunError("no_lock", "as far as this test goes")
+
+    for part in (_container_run, _load_run):
+        monkeypatch.setattr(part, "EngineTurn", turn)
+    for _run in range(2):
+        with pytest.raises(RunError, match="as far as this test goes"):
+            start().execute()
+    assert len(engines) == 2
+    assert len(set(engines)) == 1
