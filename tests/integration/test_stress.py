@@ -103,23 +103,23 @@ def test_the_playbook_leaves_table_picture_history_and_a_section(
     assert re.search(r"block 1 of 1; +about \d+ (s|min)", " ".join(ended.output.split()))
 
 
+def playbook(name: str) -> list[dict[str, Any]]:
+    return [{"ansible.builtin.import_playbook": str(CHECKOUT / "playbooks" / f"{name}.yml")}]
+
+
+def one_target(image: str, results: Path, **asked: Any) -> dict[str, Any]:
+    known = {"benchmark_image": image, "benchmark_model": "tiny.en", "benchmark_warmup": 0}
+    hosts = inventory(benchmark_results_dir=str(results), **known, **asked)
+    return {**hosts, "reference": {"hosts": {"here": None}}}
+
+
 def test_a_case_that_fails_costs_no_other(
     play: Callable[..., PlaybookRun], tmp_path: Path, engine: docker.DockerClient, tiny_image: str
 ) -> None:
     results = tmp_path / "results"
     too_many = engine.info()["NCPU"] + 1
-    stress_playbook = [{"ansible.builtin.import_playbook": str(CHECKOUT / "playbooks" / "stress.yml")}]
-    hosts = inventory(
-        benchmark_image=tiny_image,
-        benchmark_model="tiny.en",
-        benchmark_warmup=0,
-        benchmark_results_dir=str(results),
-        stress_threads=[1],
-        stress_cpu_limits=[too_many],
-        stress_blocks=2,
-        stress_iterations=1,
-    )
-    ended = play(stress_playbook, {**hosts, "reference": {"hosts": {"here": None}}})
+    asked = {"stress_threads": [1], "stress_cpu_limits": [too_many], "stress_blocks": 2, "stress_iterations": 1}
+    ended = play(playbook("stress"), one_target(tiny_image, results, **asked))
     assert ended.wait(600) == 2
     found = json.loads((results / "stress-here.json").read_text())
     assert [(row["figures"]["cpus"], row["figures"]["iterations"]) for row in found["rows"]] == [(1, 2)]
@@ -133,17 +133,9 @@ def test_the_calibration_leaves_a_certificate_history_and_a_section(
     play: Callable[..., PlaybookRun], tmp_path: Path, tiny_image: str
 ) -> None:
     results = tmp_path / "results"
-    calibrate = [{"ansible.builtin.import_playbook": str(CHECKOUT / "playbooks" / "calibrate.yml")}]
-    hosts = inventory(
-        benchmark_image=tiny_image,
-        benchmark_model="tiny.en",
-        benchmark_warmup=0,
-        benchmark_results_dir=str(results),
-        stress_calibration_iterations=3,
-        stress_calibration_processes=3,
-        stress_calibration_precision=0,
-    )
-    ended = play(calibrate, {**hosts, "reference": {"hosts": {"here": None}}})
+    asked = dict.fromkeys(("stress_calibration_iterations", "stress_calibration_processes"), 3)
+    hosts = one_target(tiny_image, results, stress_calibration_precision=0, **asked)
+    ended = play(playbook("calibrate"), hosts)
     assert ended.wait(600) == 0, ended.output
     certificate = json.loads((results / "calibration-here.json").read_text())
     again, last, half = certificate["checks"]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils._container import (
-    Request,
     RunError,
     architecture,
     check_architecture,
@@ -21,20 +20,10 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._container impor
     unprivileged_user,
 )
 
+from tests.unit.containers import REQUEST as A_REQUEST
+
 GIB = 2**30
-REQUEST = Request(
-    image="rightsize-whisper-runner:base",
-    target="here",
-    run_id="20261123t120000-0a1b2c3d",
-    model="base",
-    iterations=50,
-    processes=5,
-    threads=1,
-    warmup=1,
-    cpus=1.0,
-    memory_bytes=4 * GIB,
-    timeout_seconds=7200,
-)
+REQUEST = replace(A_REQUEST, memory_bytes=4 * GIB, timeout_seconds=7200)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.rightsize.whisper.plugins.module_utils._container import Request, RunError
+from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._container_outcome import (
     Ending,
     complete,
@@ -19,20 +19,9 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._container_outco
 )
 from ansible_collections.rightsize.whisper.plugins.module_utils._progress import Journal
 
-RUN_ID = "20261123t120000-0a1b2c3d"
-REQUEST = Request(
-    image="rightsize-whisper-runner:base",
-    target="here",
-    run_id=RUN_ID,
-    model="base",
-    iterations=50,
-    processes=5,
-    threads=1,
-    warmup=1,
-    cpus=1.0,
-    memory_bytes=2**28,
-    timeout_seconds=60,
-)
+from tests.unit.containers import REQUEST
+
+RUN_ID = REQUEST.run_id
 
 
 def an_ending(code: int, *lines: str, oom: bool = False, elapsed: float = 10.0) -> Ending:

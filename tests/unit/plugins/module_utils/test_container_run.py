@@ -11,25 +11,14 @@ from uuid import uuid4
 
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils import _container_run, _load_run
-from ansible_collections.rightsize.whisper.plugins.module_utils._container import Request, RunError
+from ansible_collections.rightsize.whisper.plugins.module_utils._container import RunError
 from ansible_collections.rightsize.whisper.plugins.module_utils._container_run import ContainerRun
 from ansible_collections.rightsize.whisper.plugins.module_utils._load import LoadPlan
 from ansible_collections.rightsize.whisper.plugins.module_utils._load_run import LoadRun
 
+from tests.unit.containers import REQUEST
+
 CALLER: Any = None
-REQUEST = Request(
-    image="rightsize-whisper-runner:base",
-    target="here",
-    run_id="20261123t120000-0a1b2c3d",
-    model="base",
-    iterations=50,
-    processes=5,
-    threads=1,
-    warmup=1,
-    cpus=1.0,
-    memory_bytes=2**28,
-    timeout_seconds=60,
-)
 PLAN = LoadPlan(workers=1, rate_rps=1.0, requests=10, duration_seconds=60, dispatch="random", seed=0, max_workers=None)
 
 
