@@ -106,12 +106,15 @@ def inspect_state(client: t.Any, container_id: str, caller: Caller, how_far: t.C
             return t.cast("t.Dict[str, t.Any]", client.api.inspect_container(container_id)["State"])
         except RequestException as error:
             if isinstance(error, NotFound):
-                raise RunError(
-                    "container_killed", f"the container was removed from outside{how_far()}; run again"
-                ) from error
+                raise removed_from_outside(how_far()) from error
             if isinstance(error, APIError) or time.monotonic() - lost_since > ENGINE_PATIENCE_SECONDS:
                 raise
             caller.pause(TICK_SECONDS)
+
+
+def removed_from_outside(how_far: str) -> RunError:
+    """What to say of a container that is gone before it was read."""
+    return RunError("container_killed", f"the container was removed from outside{how_far}; run again")
 
 
 def remove(client: t.Any, name: str) -> t.List[Warned]:

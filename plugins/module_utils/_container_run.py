@@ -18,19 +18,20 @@ import typing as t
 from pathlib import Path
 
 from ._container import GRACE_SECONDS, Request, RunError, Warned, check_architecture, runner_arguments
-from ._container_life import TICK_SECONDS, create, find_image, inspect_state, remove
+from ._container_life import TICK_SECONDS, create, find_image, inspect_state, remove, removed_from_outside
 from ._container_outcome import Ending, complete, how_far, read_outcome, taints, timed_out
-from ._docker import engine_faults, engine_info
+from ._docker import engine_faults, engine_info, is_gone
 from ._engine_turn import EngineTurn
 from ._kept_journal import KeptJournal
 from ._progress import Journal
 
 try:
+    from docker.errors import APIError
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 except ImportError:
     # The connection, without which nothing here is called, reports what is missing.
-    RequestException = HTTPError = OSError
+    APIError = RequestException = HTTPError = OSError
 
 if t.TYPE_CHECKING:
     from ._caller import Caller
@@ -185,10 +186,15 @@ class ContainerRun:
     def _read_logs(self) -> bytes:
         """Standard output, and the events once more from the first to the last: the followed ones may lack the end."""
         journal = Journal(self._request.run_id)
-        journal.feed(self._client.api.logs(self.facts["id"], stdout=False, stderr=True))
-        journal.finish()
-        self._journal = journal
-        return t.cast(bytes, self._client.api.logs(self.facts["id"], stdout=True, stderr=False))
+        try:
+            journal.feed(self._client.api.logs(self.facts["id"], stdout=False, stderr=True))
+            journal.finish()
+            self._journal = journal
+            return t.cast(bytes, self._client.api.logs(self.facts["id"], stdout=True, stderr=False))
+        except APIError as error:
+            if not is_gone(error):
+                raise
+            raise removed_from_outside(self._how_far) from error
 
 
 class _Follower(threading.Thread):

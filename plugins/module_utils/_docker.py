@@ -200,12 +200,17 @@ def engine_info(client: t.Any) -> t.Dict[str, t.Any]:
     return {**info, "ID": engine_identity(client.version(), info)}
 
 
+def is_gone(error: t.Any) -> bool:
+    """Whether the engine refused since the container is gone, or is being removed by somebody else at this moment."""
+    return error.status_code in (404, 409)
+
+
 def remove_container(client: t.Any, name: str) -> None:
-    """Remove it, running or not, unless it is gone or somebody else removes it at this moment."""
+    """Remove it, running or not, unless it is gone."""
     try:
         client.api.remove_container(name, force=True, v=True)
     except APIError as error:
-        if error.status_code not in (404, 409):
+        if not is_gone(error):
             raise
 
 
