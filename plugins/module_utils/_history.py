@@ -56,6 +56,15 @@ def open_history(path: str, create: bool = False) -> Iterator[History]:
         yield history
 
 
+def check_creatable(path: str) -> None:
+    """Raise a `HistoryError` where the history, which is not there yet, could not be made."""
+    try:
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise HistoryError(f"cannot make the history {path}: {what_is_wrong(error)}") from error
+
+
 def save_aside(record: Record) -> str:
     """Save a result that the history could not take, in the folder for temporary files; gives the path."""
     descriptor, path = tempfile.mkstemp(prefix=f"result-{record.run_id}-", suffix=".json")

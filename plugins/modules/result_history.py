@@ -44,8 +44,14 @@ options:
     description:
       - The result, as M(rightsize.whisper.isolated_container) returns it.
       - Newer minor versions of its schema are accepted, other major versions are refused.
+      - Required unless O(probe=true).
     type: dict
-    required: true
+  probe:
+    description:
+      - Append nothing, and look whether a result could be, which is better known before an hour of measuring than after it.
+      - Fails where a Python package is missing, or where this user cannot write.
+    type: bool
+    default: false
 seealso:
   - module: rightsize.whisper.result_history_info
   - module: rightsize.whisper.isolated_container
@@ -59,6 +65,13 @@ EXAMPLES = r"""
     result: "{{ run.result }}"
   delegate_to: localhost
 
+- name: Look whether results can be kept, before there are any
+  rightsize.whisper.result_history:
+    path: "{{ benchmark_results_dir }}/history.jsonl"
+    schema_file: "{{ role_path }}/../../bench_runner/result.schema.json"
+    probe: true
+  delegate_to: localhost
+
 - name: Append a result that was saved aside
   rightsize.whisper.result_history:
     path: results/history.jsonl
@@ -69,7 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 appended:
-  description: Whether the result was appended, or in check mode would be. False if it was already there.
+  description: Whether the result was appended, or in check mode would be. False if it was already there, or with O(probe=true).
   returned: success
   type: bool
 records:
@@ -118,19 +131,22 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._history import open_history, save_aside
+from ..module_utils._history import check_creatable, open_history, save_aside
 from ..module_utils._history_record import JSONSCHEMA_IMPORT_ERROR, HistoryError, Record, accept, read_schema
 
 SHOWN_IN_DIFF = ("run_id", "timestamp", "target", "cpu_model", "model_size", "threads", "iterations", "avg_latency_ms")
 
 
-def append(path: str, record: Record, check_mode: bool) -> t.Dict[str, t.Any]:
-    """Append the record to the history; gives what the module returns."""
-    if check_mode and not os.path.lexists(path):
-        return {"appended": True, "records": 1, "damaged": 0, "damaged_lines": [], "warnings": []}
+def append(path: str, record: t.Optional[Record], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Append the record, if there is one, to the history; gives what the module returns."""
+    if not os.path.lexists(path) and (check_mode or record is None):
+        if not check_mode:
+            check_creatable(path)
+        wanted = record is not None
+        return {"appended": wanted, "records": int(wanted), "damaged": 0, "damaged_lines": [], "warnings": []}
     with open_history(path, create=not check_mode) as history:
-        appended = not history.holds(record)
-        if appended and not check_mode:
+        appended = record is not None and not history.holds(record)
+        if record is not None and appended and not check_mode:
             history.append(record)
         return {
             "appended": appended,
@@ -147,8 +163,10 @@ def difference(path: str, record: Record) -> t.Dict[str, str]:
     return {"before": "", "after": json.dumps(shown, indent=2) + "\n", "before_header": path, "after_header": path}
 
 
-def failure(message: str, record: Record) -> t.Dict[str, t.Any]:
+def failure(message: str, record: t.Optional[Record]) -> t.Dict[str, t.Any]:
     """What the module returns when the history did not take a record, which must not be lost."""
+    if record is None:
+        return {"msg": message}
     try:
         path = save_aside(record)
     except OSError as error:
@@ -161,24 +179,27 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "schema_file": {"type": "path", "required": True},
-            "result": {"type": "dict", "required": True},
+            "result": {"type": "dict"},
+            "probe": {"type": "bool", "default": False},
         },
+        required_if=[("probe", False, ("result",))],
         supports_check_mode=True,
     )
     if JSONSCHEMA_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("jsonschema"), exception=JSONSCHEMA_IMPORT_ERROR)
     path = module.params["path"]
     try:
-        record = accept(module.params["result"], read_schema(module.params["schema_file"]))
+        schema = read_schema(module.params["schema_file"])
+        record = None if module.params["probe"] else accept(module.params["result"], schema)
     except HistoryError as error:
         module.fail_json(msg=str(error))
     try:
         answer = append(path, record, module.check_mode)
     except HistoryError as error:
-        module.fail_json(**({"msg": str(error)} if module.check_mode else failure(str(error), record)))
+        module.fail_json(**failure(str(error), None if module.check_mode else record))
     for warning in answer.pop("warnings"):
         module.warn(warning)
-    if answer["appended"]:
+    if record is not None and answer["appended"]:
         answer["diff"] = difference(path, record)
     module.exit_json(changed=answer["appended"], **answer)
 

@@ -57,6 +57,12 @@ def appending(path: Path, result: dict[str, Any], folder: Path, **keywords: Any)
     }
 
 
+def probing(path: Path, **keywords: Any) -> dict[str, Any]:
+    """A task that looks whether a result could be appended."""
+    options = {"path": str(path), "schema_file": str(SCHEMA_FILE), "probe": True}
+    return {"rightsize.whisper.result_history": options, **keywords}
+
+
 def reading(path: Path, **options: Any) -> dict[str, Any]:
     """A task that reads from the history."""
     return {"rightsize.whisper.result_history_info": {"path": str(path), **options}}

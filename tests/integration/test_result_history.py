@@ -19,7 +19,7 @@ from ansible_collections.rightsize.whisper.plugins.module_utils import _history
 from ansible_collections.rightsize.whisper.plugins.module_utils._history import open_history
 from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import accept, parse_line, read_schema
 
-from tests.integration.history_tasks import appending, ask, reading
+from tests.integration.history_tasks import appending, ask, probing, reading
 from tests.integration.playbooks import PlaybookRun
 from tests.unit.factories import SCHEMA_FILE, mac_m4, xeon_pool
 
@@ -88,6 +88,27 @@ def test_in_check_mode_nothing_is_written(path: Path, tmp_path: Path, play: Play
     assert bad["failed"]
     assert not path.exists()
     assert len(path.with_name("other.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_before_there_is_a_result_it_is_looked_whether_it_could_be_kept(path: Path, tmp_path: Path, play: Play) -> None:
+    without_result = probing(path.with_name("other.jsonl"))
+    without_result["rightsize.whisper.result_history"]["probe"] = False
+    missing, _kept, there, in_check_mode, forgotten = ask(
+        play,
+        tmp_path / "answers",
+        probing(path.with_name("other.jsonl")),
+        appending(path, mac_m4(), tmp_path / "given"),
+        probing(path),
+        probing(path.parent / "missing" / "history.jsonl", check_mode=True),
+        without_result,
+    )
+    for answer in (missing, there, in_check_mode):
+        assert not answer.get("failed")
+        assert (answer["changed"], answer["appended"]) == (False, False)
+    assert (missing["records"], there["records"]) == (0, 1)
+    assert "probe is False but all of the following are missing: result" in forgotten["msg"]
+    assert [parse_line(line) for line in path.read_bytes().splitlines()] == [mac_m4()]
+    assert not path.with_name("other.jsonl").exists()
 
 
 def test_texts_from_a_target_are_data(path: Path, tmp_path: Path, play: Play) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.rightsize.whisper.plugins.module_utils._history import open_history
+from ansible_collections.rightsize.whisper.plugins.module_utils._history import check_creatable, open_history
 from ansible_collections.rightsize.whisper.plugins.module_utils._history_record import (
     HistoryError,
     Record,
@@ -29,8 +29,8 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._history_record 
     read_schema,
 )
 
-from tests.integration.history_tasks import appending, ask
-from tests.integration.playbooks import PlaybookRun
+from tests.integration.history_tasks import appending, ask, probing
+from tests.integration.playbooks import PlaybookRun, inventory
 from tests.unit.factories import SCHEMA_FILE, mac_m4, xeon_pool
 
 Play = Callable[..., PlaybookRun]
@@ -197,6 +197,8 @@ def test_a_limit_on_the_size_of_files_leaves_the_history_as_it_was(path: Path) -
 def test_a_folder_that_may_not_be_written(public_path: Path) -> None:
     message = in_a_process_of_its_own(lambda: append(public_path, 1), become_nobody)
     assert f"cannot open the history {public_path}: Permission denied; let this user write there" in message
+    message = in_a_process_of_its_own(lambda: check_creatable(str(public_path)), become_nobody)
+    assert f"cannot make the history {public_path}: Permission denied; let this user write there" in message
     assert not public_path.exists()
 
 
@@ -246,7 +248,11 @@ def test_places_that_are_no_file(path: Path, tmp_path: Path, play: Play) -> None
         folder / "folder": "Is a directory; name a file",
     }
     answers = ask(play, tmp_path / "answers", *(appending(place, mac_m4(), tmp_path / "given") for place in places))
-    for answer, words in zip(answers, places.values(), strict=True):
+    probed = ask(play, tmp_path / "answers", *(probing(place) for place in places))
+    for answer, probe, words in zip(answers, probed, places.values(), strict=True):
+        assert probe["failed"]
+        assert words in probe["msg"]
+        assert "saved_aside" not in probe
         assert answer["failed"]
         assert words in answer["msg"]
         assert "\n" not in answer["msg"]
@@ -284,13 +290,31 @@ def test_bad_results_and_bad_schemas(path: Path, tmp_path: Path, play: Play) -> 
     assert not path.exists()
 
 
-def test_a_missing_library_is_named(path: Path, tmp_path: Path, play: Play) -> None:
+@pytest.fixture
+def without_jsonschema(tmp_path: Path) -> dict[str, str]:
+    """The environment in which there is no such library."""
     package = tmp_path / "python" / "jsonschema" / "__init__.py"
     package.parent.mkdir(parents=True)
     package.write_text("raise ImportError('no such library')\n")
-    environment = {"PYTHONPATH": str(tmp_path / "python")}
-    (history,) = ask(play, tmp_path / "answers", appending(path, mac_m4(), tmp_path / "given", environment=environment))
+    return {"PYTHONPATH": str(tmp_path / "python")}
+
+
+def test_a_missing_library_is_named(path: Path, tmp_path: Path, play: Play, without_jsonschema: dict[str, str]) -> None:
+    task = appending(path, mac_m4(), tmp_path / "given", environment=without_jsonschema)
+    (history,) = ask(play, tmp_path / "answers", task)
     assert "Failed to import the required Python library (jsonschema)" in history["msg"]
+
+
+def test_a_missing_library_is_named_before_anything_is_measured(
+    tmp_path: Path, play: Play, without_jsonschema: dict[str, str]
+) -> None:
+    measure = [{"name": "Measure", "hosts": "all", "gather_facts": False, "roles": ["rightsize.whisper.measure"]}]
+    results = tmp_path / "results"
+    hosts = inventory("here", benchmark_image="image:nowhere", benchmark_results_dir=str(results))
+    run = play(measure, hosts, **without_jsonschema)
+    assert run.wait() == 2
+    assert "Failed to import the required Python library (jsonschema)" in run.output
+    assert "image:nowhere" not in run.output
 
 
 def test_a_writer_that_is_stopped_by_a_signal_takes_its_part_back(path: Path) -> None:
