@@ -32,14 +32,24 @@ TURN_TAKING = (
 # Before pytest-xdist's own, which reads the groups.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Queues of integration tests: the cluster's, those that take the engine's turn, the others. In each, one at a time."""
+    """Mark the slow tests that are skipped here, and the queue of each integration test."""
     for item in items:
         if item.get_closest_marker("slow") and not (os.environ.get(NO_SKIPS) or os.environ.get("KUBECONFIG")):
             item.add_marker(pytest.mark.skip(reason=f"slow: {NO_SKIPS}=1 runs it"))
         if INTEGRATION in item.path.parents:
-            takes_turns = item.path.name.startswith(TURN_TAKING)
-            queue = "cluster" if item.get_closest_marker("cluster") else "turns" if takes_turns else "others"
-            item.add_marker(pytest.mark.xdist_group(queue))
+            item.add_marker(pytest.mark.xdist_group(_queue(item)))
+
+
+def _queue(item: pytest.Item) -> str:
+    """In each queue one test runs at a time: that of the cluster, which mostly waits, and two of the engine.
+
+    Files whose tests need neither are queues of their own.
+    """
+    if item.get_closest_marker("cluster"):
+        return "cluster"
+    if item.path.name.startswith(TURN_TAKING):
+        return "turns"
+    return "engine" if item.get_closest_marker("engine") else item.path.stem
 
 
 @pytest.hookimpl(wrapper=True)

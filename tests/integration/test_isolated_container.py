@@ -92,6 +92,7 @@ def test_a_large_result_and_markup_arrive_as_they_are(
     assert markup["result"]["cpu_model"] == "{{ lookup('pipe', 'id') }} | **bold** <script>"
 
 
+@pytest.mark.slow
 def test_progress_is_seen_within_10_seconds_and_then_every_15(
     play: Play, tmp_path: Path, stand_in: str, containers: Containers
 ) -> None:
@@ -121,6 +122,7 @@ def test_runs_on_one_engine_take_turns(play: Play, tmp_path: Path, stand_in: str
     assert most == 1
 
 
+@pytest.mark.slow
 def test_processes_of_runs_on_one_engine_take_turns(play: Play, tmp_path: Path, tiny_image: str) -> None:
     arguments = {"image": tiny_image, "model": "tiny.en", "iterations": 3, "processes": 3, "memory": "2Gi"}
     run = play(measuring(tmp_path, {**arguments, "timeout": 600}), inventory("one", "two"))

@@ -133,6 +133,7 @@ def test_every_request_is_sent_when_it_is_due_and_timed(
         assert container["user"].split(":")[0] != "0"
 
 
+@pytest.mark.slow
 def test_progress_is_live(play: Play, tmp_path: Path, worker: str, workers: Containers) -> None:
     run = play(loading(tmp_path, image=worker, rate=2, requests=50))
     run.wait_for("] base: request ")
