@@ -44,6 +44,20 @@ MISBEHAVIOUR = {
     "out_of_memory": ("out_of_memory", "at the limit of 256 MiB; raise memory", True),
 }
 
+# What the user does wrong, the failure, and a part of the message.
+BAD_USAGE: list[tuple[dict[str, Any], str, str]] = [
+    ({"iterations": 0}, "bad_usage", "--iterations must be at least 1, not 0"),
+    ({"run_id": "Upper"}, "bad_usage", "run_id 'Upper' is not 8 to 63 lower-case letters"),
+    ({"memory": "lots"}, "bad_usage", "write it like 4Gi"),
+    ({"memory": "1Mi"}, "engine_error", "inimum memory limit"),
+    ({"cpus": 0}, "bad_usage", "cpus 0 is no CPU limit"),
+    ({"cpus": 1000}, "engine_error", "CPUs"),
+    ({"timeout": 0}, "bad_usage", "timeout 0 leaves no time"),
+    ({"audio": "/no/such/file.wav"}, "audio", "cannot read the audio file /no/such/file.wav on this host: No such"),
+    ({"image": "no/such:image"}, "image_missing", "no image no/such:image (none is pulled); build it"),
+    ({"engine_url": "unix:///no/such.sock"}, "no_engine", "/no/such.sock"),
+]
+
 
 def failed(play: Play, folder: Path, **arguments: Any) -> Answer:
     """The answer of one run that fails, and makes the playbook fail."""
@@ -62,18 +76,29 @@ def check_failure(answer: Answer) -> Answer:
     return answer
 
 
+def all_answers(folder: Path, runs: list[dict[str, Any]]) -> list[Answer]:
+    """The answers to runs that fail, from one playbook that goes on."""
+    (folder / "answers").mkdir()
+    with PlaybookRun(folder, measuring(folder / "answers", *runs, go_on=True), inventory("here")) as run:
+        run.wait(300)
+    return answers(folder / "answers")
+
+
 @pytest.fixture(scope="module")
 def misbehaviour(tmp_path_factory: pytest.TempPathFactory, stand_in: str) -> dict[str, Answer]:
-    """The answers to every misbehaviour, from one playbook."""
-    folder = tmp_path_factory.mktemp("misbehaviour")
-    (folder / "answers").mkdir()
+    """The answers to every misbehaviour."""
     runs = [
         {"image": stand_in, "iterations": 3, "labels": {"behaviour": behaviour, "seconds": "0.05"}}
         for behaviour in MISBEHAVIOUR
     ]
-    with PlaybookRun(folder, measuring(folder / "answers", *runs, go_on=True), inventory("here")) as run:
-        run.wait(300)
-    return dict(zip(MISBEHAVIOUR, answers(folder / "answers"), strict=True))
+    return dict(zip(MISBEHAVIOUR, all_answers(tmp_path_factory.mktemp("misbehaviour"), runs), strict=True))
+
+
+@pytest.fixture(scope="module")
+def bad_usage(tmp_path_factory: pytest.TempPathFactory, stand_in: str) -> list[Answer]:
+    """The answers to every bad usage."""
+    runs = [{"image": stand_in, **arguments} for arguments, _failure, _words in BAD_USAGE]
+    return all_answers(tmp_path_factory.mktemp("bad-usage"), runs)
 
 
 @pytest.mark.parametrize("behaviour", MISBEHAVIOUR)
@@ -86,31 +111,10 @@ def test_a_runner_that_misbehaves(behaviour: str, misbehaviour: dict[str, Answer
     assert answer["partial_journal"].count('"event": "iteration"') in (2, 3)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "failure", "words"),
-    [
-        ({"iterations": 0}, "bad_usage", "--iterations must be at least 1, not 0"),
-        ({"run_id": "Upper"}, "bad_usage", "run_id 'Upper' is not 8 to 63 lower-case letters"),
-        ({"memory": "lots"}, "bad_usage", "write it like 4Gi"),
-        ({"memory": "1Mi"}, "engine_error", "inimum memory limit"),
-        ({"cpus": 0}, "bad_usage", "cpus 0 is no CPU limit"),
-        ({"cpus": 1000}, "engine_error", "CPUs"),
-        ({"timeout": 0}, "bad_usage", "timeout 0 leaves no time"),
-        ({"audio": "/no/such/file.wav"}, "audio", "cannot read the audio file /no/such/file.wav on this host: No such"),
-        ({"image": "no/such:image"}, "image_missing", "no image no/such:image (none is pulled); build it"),
-        ({"engine_url": "unix:///no/such.sock"}, "no_engine", "/no/such.sock"),
-    ],
-)
-def test_bad_usage(
-    play: Play,
-    tmp_path: Path,
-    stand_in: str,
-    containers: Containers,
-    arguments: dict[str, Any],
-    failure: str,
-    words: str,
-) -> None:
-    answer = failed(play, tmp_path, **{"image": stand_in, **arguments})
+@pytest.mark.parametrize("number", range(len(BAD_USAGE)), ids=[words for _arguments, _failure, words in BAD_USAGE])
+def test_bad_usage(number: int, bad_usage: list[Answer], containers: Containers) -> None:
+    _arguments, failure, words = BAD_USAGE[number]
+    answer = check_failure(bad_usage[number])
     assert answer["failure"] == failure
     assert words in answer["msg"]
     assert "partial_journal" not in answer

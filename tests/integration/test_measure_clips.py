@@ -50,6 +50,7 @@ def here(image: str, results: Path, audio: Path) -> dict[str, Any]:
 
 @pytest.mark.engine
 @pytest.mark.image
+@pytest.mark.slow
 def test_every_clip_gives_a_result_of_its_own_with_fallback(
     play: Callable[..., PlaybookRun], runner_image: str, clips: Path, tmp_path: Path
 ) -> None:

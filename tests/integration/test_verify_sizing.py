@@ -68,37 +68,41 @@ def workers(engine: docker.DockerClient, worker: str) -> Iterator[Containers]:
     assert not left
 
 
-def loading(folder: Path, **arguments: Any) -> list[dict[str, Any]]:
-    """A play that sends a load and leaves the answer in `folder`."""
-    asked = {
-        "target": "{{ inventory_hostname }}",
-        "run_id": f"test-{secrets.token_hex(6)}",
-        "workers": 1,
-        "rate": 2.5,
-        "requests": 20,
-        "memory": "64Mi",
-        "timeout": 60,
-        "seed": 3,
-        **arguments,
-    }
-    send = {"name": "Send", "rightsize.whisper.sizing_verification": asked, "register": "answer"}
-    keep = {
-        "name": "Keep the answer",
-        "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": f"{folder}/answer.json", "mode": "0644"},
-    }
-    return [
-        {
-            "name": "Load",
-            "hosts": "all",
-            "gather_facts": False,
-            "tasks": [{"name": "Send and keep the answer", "block": [send], "always": [keep]}],
+def loading(folder: Path, *loads: dict[str, Any], go_on: bool = False, **load: Any) -> list[dict[str, Any]]:
+    """A play that sends one load, or several, and leaves each answer in `folder`; with `go_on` also where one fails."""
+    steps = []
+    for number, arguments in enumerate(loads or (load,)):
+        asked = {
+            "target": "{{ inventory_hostname }}",
+            "run_id": f"test-{secrets.token_hex(6)}",
+            "workers": 1,
+            "rate": 2.5,
+            "requests": 20,
+            "memory": "64Mi",
+            "timeout": 60,
+            "seed": 3,
+            **arguments,
         }
-    ]
+        send = {
+            "name": "Send",
+            "rightsize.whisper.sizing_verification": asked,
+            "register": "answer",
+            "ignore_errors": go_on,
+        }
+        kept = {"content": "{{ answer | to_json }}", "dest": f"{folder}/answer-{number:03}.json", "mode": "0644"}
+        keep = {"name": "Keep the answer", "ansible.builtin.copy": kept}
+        steps.append({"name": "Send and keep the answer", "block": [send], "always": [keep]})
+    return [{"name": "Load", "hosts": "all", "gather_facts": False, "tasks": steps}]
 
 
 def failure(run: PlaybookRun, folder: Path) -> dict[str, Any]:
     assert run.wait() == 2, run.output
     [answer] = answers(folder)
+    return check_failure(answer)
+
+
+def check_failure(answer: dict[str, Any]) -> dict[str, Any]:
+    assert answer["failed"] is True
     assert "test" not in answer
     assert "\n" not in answer["msg"]
     assert answer["msg"].isprintable()
@@ -145,34 +149,39 @@ def test_progress_is_live(play: Play, tmp_path: Path, worker: str, workers: Cont
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "kind", "words"),
-    [
-        ({"rate": 0}, "bad_usage", "rate 0 sends nothing; give requests per second above 0"),
-        ({"workers": 0}, "bad_usage", "workers 0 is not from 1"),
-        ({"requests": 100_000}, "bad_usage", "requests 100000 is not from 10 to 10000"),
-        ({"duration": 1}, "bad_usage", "raise duration"),
-        ({"run_id": "Upper"}, "bad_usage", "run_id 'Upper' is not 8 to 63 lower-case letters"),
-        ({"audio": "/no/such/file.wav"}, "audio", "cannot read the audio file /no/such/file.wav on this host: No such"),
-        ({"image": "no/such:image"}, "image_missing", "no image no/such:image (none is pulled); build it"),
-        ({"engine_url": "unix:///no/such.sock"}, "no_engine", "/no/such.sock"),
-        ({"same_work": {"audio_sha256": "cd" * 32}}, "other_work", "another clip"),
-        ({"model": "garbled"}, "garbled_result", "worker 1 said 'Segmentation fault'"),
-        ({"model": "other"}, "garbled_result", "worker 1 answered what it was not asked after 0 of 20 requests"),
-        ({"model": "leaves"}, "out_of_memory", "worker 1: out of memory after 0 requests at the limit of 64 MiB"),
-        ({"timeout": 2, "requests": 200}, "timed_out", "raise timeout or lower requests"),
-    ],
-)
-def test_what_goes_wrong_is_one_clear_line(
-    play: Play,
-    tmp_path: Path,
-    worker: str,
-    workers: Containers,
-    arguments: dict[str, Any],
-    kind: str,
-    words: str,
-) -> None:
-    answer = failure(play(loading(tmp_path, **{"image": worker, **arguments})), tmp_path)
+# What is asked, the failure, and a part of the message.
+FAILURES: list[tuple[dict[str, Any], str, str]] = [
+    ({"rate": 0}, "bad_usage", "rate 0 sends nothing; give requests per second above 0"),
+    ({"workers": 0}, "bad_usage", "workers 0 is not from 1"),
+    ({"requests": 100_000}, "bad_usage", "requests 100000 is not from 10 to 10000"),
+    ({"duration": 1}, "bad_usage", "raise duration"),
+    ({"run_id": "Upper"}, "bad_usage", "run_id 'Upper' is not 8 to 63 lower-case letters"),
+    ({"audio": "/no/such/file.wav"}, "audio", "cannot read the audio file /no/such/file.wav on this host: No such"),
+    ({"image": "no/such:image"}, "image_missing", "no image no/such:image (none is pulled); build it"),
+    ({"engine_url": "unix:///no/such.sock"}, "no_engine", "/no/such.sock"),
+    ({"same_work": {"audio_sha256": "cd" * 32}}, "other_work", "another clip"),
+    ({"model": "garbled"}, "garbled_result", "worker 1 said 'Segmentation fault'"),
+    ({"model": "other"}, "garbled_result", "worker 1 answered what it was not asked after 0 of 20 requests"),
+    ({"model": "leaves"}, "out_of_memory", "worker 1: out of memory after 0 requests at the limit of 64 MiB"),
+    ({"timeout": 2, "requests": 200}, "timed_out", "raise timeout or lower requests"),
+]
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory, worker: str) -> list[dict[str, Any]]:
+    """The answers to every load that fails, from one playbook that goes on."""
+    folder = tmp_path_factory.mktemp("failures")
+    (folder / "answers").mkdir()
+    loads = [{"image": worker, **arguments} for arguments, _kind, _words in FAILURES]
+    with PlaybookRun(folder, loading(folder / "answers", *loads, go_on=True), inventory("here")) as run:
+        run.wait(300)
+    return answers(folder / "answers")
+
+
+@pytest.mark.parametrize("number", range(len(FAILURES)), ids=[words for _arguments, _kind, words in FAILURES])
+def test_what_goes_wrong_is_one_clear_line(number: int, failures: list[dict[str, Any]], workers: Containers) -> None:
+    _arguments, kind, words = FAILURES[number]
+    answer = check_failure(failures[number])
     assert (answer["failure"], words in answer["msg"]) == (kind, True), answer["msg"]
 
 
