@@ -75,10 +75,10 @@ sanity: $(VENV)/.made-for-tests  ## ansible-test sanity
 unit: $(VENV)/.made-for-tests $(LINK)  ## pytest, without an engine
 	pytest tests/unit --numprocesses auto $(PYTEST_ARGS)
 
-# A test of real engines and clusters may meet a busy machine: it is tried up to three times, which pytest lists as reruns.
+# A test of real engines and clusters may meet a busy machine: it is tried up to three times, and pytest says why.
 # Which of them may run at once, tests/conftest.py says.
 integration: $(VENV)/.made-for-tests engine  ## pytest with the real engine, image, weights; and the cluster in KUBECONFIG
-	pytest $(INTEGRATION) --numprocesses 3 --dist loadgroup --timeout 900 --reruns 2 --durations 15 $(PYTEST_ARGS)
+	pytest $(INTEGRATION) --numprocesses 3 --dist loadgroup --timeout 900 --reruns 2 --rerun-show-tracebacks --durations 15 $(PYTEST_ARGS)
 
 clean:  ## remove what make created, but no results
 	rm -rf .venv .ansible

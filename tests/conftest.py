@@ -41,15 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _queue(item: pytest.Item) -> str:
-    """In each queue one test runs at a time: that of the cluster, which mostly waits, and two of the engine.
-
-    Files whose tests need neither are queues of their own.
-    """
+    """In each queue one test runs at a time: that of the cluster, which mostly waits, two that measure, and one for each file else."""
     if item.get_closest_marker("cluster"):
         return "cluster"
     if item.path.name.startswith(TURN_TAKING):
         return "turns"
-    return "engine" if item.get_closest_marker("engine") else item.path.stem
+    return "runner" if item.path.name.startswith("test_bench_runner") else item.path.stem
 
 
 @pytest.hookimpl(wrapper=True)
