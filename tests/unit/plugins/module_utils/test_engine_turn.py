@@ -194,7 +194,7 @@ def test_a_turn_that_is_passed_on_is_another_runs_until_that_passes_it_on(lock: 
                 with lock.open() as file, pytest.raises(BlockingIOError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 took.append(name)
-                passing.wait(10)
+                passing.wait(60)
 
     threads = [threading.Thread(target=run, args=(name,)) for name in ("run-a", "run-b")]
     for thread in threads:
@@ -202,7 +202,7 @@ def test_a_turn_that_is_passed_on_is_another_runs_until_that_passes_it_on(lock: 
     time.sleep(0.2)
     passing.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(took) == ["run-a"] * 3 + ["run-b"] * 3
     assert took[0] != took[1]
 

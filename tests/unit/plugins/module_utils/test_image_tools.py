@@ -66,10 +66,10 @@ def test_an_error_in_a_stream_is_raised_where_somebody_waits(caller: Caller) -> 
 
 def test_a_silent_stream_that_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
     def be_silent() -> Iterator[int]:
-        time.sleep(5)
+        time.sleep(60)
         yield 1
 
     begun = time.monotonic()
     with Caller("[image] base:", str(tmp_path / "run"), lease_seconds=0.1) as caller, pytest.raises(Abandoned):
         next(tools.stream(be_silent, caller))
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 50

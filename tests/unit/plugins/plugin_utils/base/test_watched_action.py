@@ -103,7 +103,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 def look(far_side: FarSide) -> None:
     with Looker(far_side, "/tmp/run", "far"):  # type: ignore[arg-type]
-        assert far_side.enough.wait(5)
+        assert far_side.enough.wait(60)
 
 
 def test_a_look_reads_the_progress_and_touches_the_lease(printed: list[tuple[str, str]]) -> None:
@@ -150,6 +150,6 @@ def test_a_worker_whose_playbook_was_killed_ends_itself(
     monkeypatch.setattr(watched_action.os, "kill", lambda *what: (sent.append(what), ended.set()))
     far_side = FarSide((0, "iteration 1\n"))
     with Looker(far_side, "/tmp/run", "far"):  # type: ignore[arg-type]
-        assert ended.wait(5)
+        assert ended.wait(60)
     assert sent == [(os.getpid(), signal.SIGTERM)]
     assert len(far_side.commands) == 1
