@@ -109,6 +109,7 @@ def test_progress_is_seen_within_10_seconds_and_then_every_15(
     assert run.progress(" s left")
 
 
+@pytest.mark.slow
 def test_runs_on_one_engine_take_turns(play: Play, tmp_path: Path, stand_in: str, containers: Containers) -> None:
     arguments = {"image": stand_in, "iterations": 20, "labels": {"seconds": "0.4"}}
     run = play(measuring(tmp_path, arguments), inventory("one", "two"))

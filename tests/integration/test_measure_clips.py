@@ -83,6 +83,7 @@ def test_a_folder_without_audio_is_one_clear_line_before_anything_is_measured(
 
 @pytest.mark.engine
 @pytest.mark.image
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_heard_is_named_and_costs_the_benchmark_nothing(
     play: Callable[..., PlaybookRun], runner_image: str, clips: Path, tmp_path: Path
 ) -> None:

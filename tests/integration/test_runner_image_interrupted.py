@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.image]
 
 
 @pytest.mark.usefixtures("tiny_image")
+@pytest.mark.slow
 def test_a_build_that_is_interrupted_goes_on_nowhere(
     play: Callable[..., PlaybookRun], tmp_path: Path, tiny_checkpoint: Path, engine: docker.DockerClient
 ) -> None:

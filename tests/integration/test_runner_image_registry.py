@@ -53,6 +53,7 @@ def is_below(engine: docker.DockerClient, lower: Any, upper: Any) -> bool:
     return bool(upper.attrs["RootFS"]["Layers"][: layers(lower)] == lower.attrs["RootFS"]["Layers"])
 
 
+@pytest.mark.slow
 def test_a_base_of_a_registry_is_pulled_by_its_digest(
     play: Play, tmp_path: Path, engine: docker.DockerClient, published_base: str, tiny_checkpoint: Path
 ) -> None:

@@ -163,7 +163,6 @@ FAILURES: list[tuple[dict[str, Any], str, str]] = [
     ({"model": "garbled"}, "garbled_result", "worker 1 said 'Segmentation fault'"),
     ({"model": "other"}, "garbled_result", "worker 1 answered what it was not asked after 0 of 20 requests"),
     ({"model": "leaves"}, "out_of_memory", "worker 1: out of memory after 0 requests at the limit of 64 MiB"),
-    ({"timeout": 2, "requests": 200}, "timed_out", "raise timeout or lower requests"),
 ]
 
 
@@ -183,6 +182,13 @@ def test_what_goes_wrong_is_one_clear_line(number: int, failures: list[dict[str,
     _arguments, kind, words = FAILURES[number]
     answer = check_failure(failures[number])
     assert (answer["failure"], words in answer["msg"]) == (kind, True), answer["msg"]
+
+
+@pytest.mark.slow
+def test_the_deadline(play: Play, tmp_path: Path, worker: str, workers: Containers) -> None:
+    answer = failure(play(loading(tmp_path, image=worker, timeout=2, requests=200)), tmp_path)
+    assert answer["failure"] == "timed_out"
+    assert "raise timeout or lower requests" in answer["msg"]
 
 
 @pytest.mark.parametrize("how", ["kill", "remove"])
@@ -211,6 +217,7 @@ def test_a_test_that_nobody_waits_for_leaves_nothing(
     assert workers.seconds_until_gone() < 20
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies(play: Play, tmp_path: Path, private_engine: PrivateEngine) -> None:
     private_engine.client().images.load(script_image("worker:latest", "/bin/python3", WORKER, HERE))
     run = play(loading(tmp_path, image="worker:latest", engine_url=private_engine.url, requests=500))
