@@ -65,7 +65,7 @@ def workers(run: PlaybookRun) -> list[int]:
 def test_ctrl_c(running: Callable[..., Running], containers: Containers) -> None:
     run, folder = running()
     run.interrupt()
-    assert containers.seconds_until_gone() < 10
+    assert containers.seconds_until_gone() < 10, run.output
     assert run.wait() not in (0, 2)
     assert "User interrupted execution" in run.output
     check_that_it_goes(folder)
