@@ -131,30 +131,42 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._history import check_creatable, open_history, save_aside
+from ..module_utils._history import History, check_creatable, open_history, save_aside
 from ..module_utils._history_record import JSONSCHEMA_IMPORT_ERROR, HistoryError, Record, accept, read_schema
 
 SHOWN_IN_DIFF = ("run_id", "timestamp", "target", "cpu_model", "model_size", "threads", "iterations", "avg_latency_ms")
 
 
-def append(path: str, record: t.Optional[Record], check_mode: bool) -> t.Dict[str, t.Any]:
-    """Append the record, if there is one, to the history; gives what the module returns."""
-    if not os.path.lexists(path) and (check_mode or record is None):
+def append(path: str, record: Record, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Append the record to the history; gives what the module returns."""
+    if check_mode and not os.path.lexists(path):
+        return {"appended": True, "records": 1, "damaged": 0, "damaged_lines": [], "warnings": []}
+    with open_history(path, create=not check_mode) as history:
+        appended = not history.holds(record)
+        if appended and not check_mode:
+            history.append(record)
+        return {**about(history), "appended": appended, "records": history.records + (appended and check_mode)}
+
+
+def probe(path: str, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Look whether a record could be appended; gives what the module returns."""
+    if not os.path.lexists(path):
+        # In check mode the folder may be missing, since nobody has made it.
         if not check_mode:
             check_creatable(path)
-        wanted = record is not None
-        return {"appended": wanted, "records": int(wanted), "damaged": 0, "damaged_lines": [], "warnings": []}
+        return {"appended": False, "records": 0, "damaged": 0, "damaged_lines": [], "warnings": []}
     with open_history(path, create=not check_mode) as history:
-        appended = record is not None and not history.holds(record)
-        if record is not None and appended and not check_mode:
-            history.append(record)
-        return {
-            "appended": appended,
-            "records": history.records + (appended and check_mode),
-            "damaged": history.damaged,
-            "damaged_lines": [line._asdict() for line in history.damaged_lines()],
-            "warnings": history.all_warnings(),
-        }
+        return {**about(history), "appended": False}
+
+
+def about(history: History) -> t.Dict[str, t.Any]:
+    """What the module returns of a history as it is."""
+    return {
+        "records": history.records,
+        "damaged": history.damaged,
+        "damaged_lines": [line._asdict() for line in history.damaged_lines()],
+        "warnings": history.all_warnings(),
+    }
 
 
 def difference(path: str, record: Record) -> t.Dict[str, str]:
@@ -194,7 +206,7 @@ def main() -> None:
     except HistoryError as error:
         module.fail_json(msg=str(error))
     try:
-        answer = append(path, record, module.check_mode)
+        answer = probe(path, module.check_mode) if record is None else append(path, record, module.check_mode)
     except HistoryError as error:
         module.fail_json(**failure(str(error), None if module.check_mode else record))
     for warning in answer.pop("warnings"):
