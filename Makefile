@@ -48,7 +48,7 @@ test: checks integration  ## every test that this machine can run
 # Each waits for something now and then: a network, a disk, or one thread of its own.
 checks: $(VENV)/.made-for-tests $(LINK)  ## lint types docs sanity unit image, side by side
 	@echo "Side by side, each shown when it ends: lint types docs sanity unit image"
-	@$(MAKE) --no-print-directory --jobs 3 $(IN_ONE_PIECE) image sanity lint types docs unit
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going $(IN_ONE_PIECE) image sanity lint types docs unit
 
 engine: setup
 	@ansible-playbook playbooks/engine.yml -i $(INVENTORY)
