@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,11 @@ def measuring(folder: Path, *runs: dict[str, Any], go_on: bool = False) -> list[
 
 def answers(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def all_answers(folder: Path, asking: Callable[[Path], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What the play leaves, that `asking` makes for the folder of its answers; some of its tasks may fail."""
+    (folder / "answers").mkdir()
+    with PlaybookRun(folder, asking(folder / "answers"), inventory("here")) as run:
+        run.wait(300)
+    return answers(folder / "answers")

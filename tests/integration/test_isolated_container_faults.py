@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.conftest import Containers
 from tests.integration.images import ENDLESS_RUNNER, tiny_image
-from tests.integration.playbooks import PlaybookRun, answers, inventory, measuring
+from tests.integration.playbooks import PlaybookRun, all_answers, answers, measuring
 from tests.integration.private_engine import PrivateEngine
 
 pytestmark = [pytest.mark.engine, pytest.mark.image]
@@ -76,29 +76,22 @@ def check_failure(answer: Answer) -> Answer:
     return answer
 
 
-def all_answers(folder: Path, runs: list[dict[str, Any]]) -> list[Answer]:
-    """The answers to runs that fail, from one playbook that goes on."""
-    (folder / "answers").mkdir()
-    with PlaybookRun(folder, measuring(folder / "answers", *runs, go_on=True), inventory("here")) as run:
-        run.wait(300)
-    return answers(folder / "answers")
-
-
 @pytest.fixture(scope="module")
 def misbehaviour(tmp_path_factory: pytest.TempPathFactory, stand_in: str) -> dict[str, Answer]:
-    """The answers to every misbehaviour."""
+    """The answers to every misbehaviour, from one playbook that goes on."""
     runs = [
         {"image": stand_in, "iterations": 3, "labels": {"behaviour": behaviour, "seconds": "0.05"}}
         for behaviour in MISBEHAVIOUR
     ]
-    return dict(zip(MISBEHAVIOUR, all_answers(tmp_path_factory.mktemp("misbehaviour"), runs), strict=True))
+    given = all_answers(tmp_path_factory.mktemp("misbehaviour"), lambda folder: measuring(folder, *runs, go_on=True))
+    return dict(zip(MISBEHAVIOUR, given, strict=True))
 
 
 @pytest.fixture(scope="module")
 def bad_usage(tmp_path_factory: pytest.TempPathFactory, stand_in: str) -> list[Answer]:
-    """The answers to every bad usage."""
+    """The answers to every bad usage, from one playbook that goes on."""
     runs = [{"image": stand_in, **arguments} for arguments, _failure, _words in BAD_USAGE]
-    return all_answers(tmp_path_factory.mktemp("bad-usage"), runs)
+    return all_answers(tmp_path_factory.mktemp("bad-usage"), lambda folder: measuring(folder, *runs, go_on=True))
 
 
 @pytest.mark.parametrize("behaviour", MISBEHAVIOUR)

@@ -20,7 +20,7 @@ import pytest
 
 from tests.integration.conftest import Containers
 from tests.integration.images import script_image
-from tests.integration.playbooks import CHECKOUT, PlaybookRun, answers, inventory
+from tests.integration.playbooks import CHECKOUT, PlaybookRun, all_answers, answers, inventory
 from tests.integration.private_engine import PrivateEngine
 
 pytestmark = [pytest.mark.engine]
@@ -169,12 +169,8 @@ FAILURES: list[tuple[dict[str, Any], str, str]] = [
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory, worker: str) -> list[dict[str, Any]]:
     """The answers to every load that fails, from one playbook that goes on."""
-    folder = tmp_path_factory.mktemp("failures")
-    (folder / "answers").mkdir()
     loads = [{"image": worker, **arguments} for arguments, _kind, _words in FAILURES]
-    with PlaybookRun(folder, loading(folder / "answers", *loads, go_on=True), inventory("here")) as run:
-        run.wait(300)
-    return answers(folder / "answers")
+    return all_answers(tmp_path_factory.mktemp("failures"), lambda folder: loading(folder, *loads, go_on=True))
 
 
 @pytest.mark.parametrize("number", range(len(FAILURES)), ids=[words for _arguments, _kind, words in FAILURES])

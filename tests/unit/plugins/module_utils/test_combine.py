@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils._combine import combine
 from ansible_collections.rightsize.whisper.plugins.module_utils._result import ResultError, check_result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -27,7 +27,6 @@ def of_a_pod(number: int, wall_ms: list[list[float]], **changes: Any) -> dict[st
     return xeon_pool(wall_ms=wall_ms, run_id=f"the-run-p{number}", **{"kubernetes": where, **changes})
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LATENCIES, min_size=2, max_size=4))
 def test_pods_are_combined_as_processes_are(walls: list[list[list[float]]]) -> None:
     combined = combine("the-run-0001", [of_a_pod(number, wall_ms) for number, wall_ms in enumerate(walls, start=1)])

@@ -19,7 +19,7 @@ from ansible_collections.rightsize.whisper.plugins.module_utils._pod_manifest im
     object_name,
     parse_quantity,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.pods import IMAGE_ID, OWNER, RUN_ID, a_pod, a_request
@@ -116,7 +116,6 @@ def test_several_pods_keep_apart_and_are_runs_of_their_own() -> None:
     assert together.keys() == {"preferredDuringSchedulingIgnoredDuringExecution"}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{6,61}[a-z0-9]", fullmatch=True), st.integers(1, 100))
 def test_names_and_labels_are_what_a_cluster_takes(run_id: str, number: int) -> None:
     made = manifest(a_request(run_id=run_id, pods=100), number, OWNER, 0)

@@ -11,7 +11,7 @@ import random
 import pytest
 from ansible_collections.rightsize.whisper.plugins.module_utils._pod_result import read_log, read_message, receive
 from ansible_collections.rightsize.whisper.plugins.module_utils._result import ResultError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench_runner import pod
@@ -35,7 +35,6 @@ def codes(log: bytes | str, message: str) -> list[str]:
     return [warning["code"] for warning in receive(log, message, RUN_ID).warnings]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, len(FRAME)), st.text()), max_size=20))
 def test_a_frame_is_found_amid_anything_else(others: list[tuple[int, str]]) -> None:
     lines = list(FRAME)
@@ -49,7 +48,6 @@ def test_the_last_frame_of_the_run_counts() -> None:
     assert read_log(log_of([*pod.frame(other), *FRAME]), RUN_ID) == DOCUMENT
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(FRAME) - 2))
 def test_a_frame_that_lacks_a_line_is_none(missing: int) -> None:
     with pytest.raises(ResultError, match=r"lacks 1 of|has no result") as caught:
@@ -57,7 +55,6 @@ def test_a_frame_that_lacks_a_line_is_none(missing: int) -> None:
     assert caught.value.kind == "garbled_result"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(log_of(FRAME[:-1])) - 1), st.integers(1, 255))
 def test_a_frame_with_a_changed_byte_is_none(place: int, change: int) -> None:
     log = bytearray(log_of(FRAME[:-1]))
@@ -107,7 +104,6 @@ def test_what_is_known_is_told_where_both_are_cut() -> None:
         receive(b"", "", RUN_ID)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.text(max_size=200)
     | st.dictionaries(st.sampled_from(["run_id", "bytes", "sha256", "result"]), st.text()).map(json.dumps)

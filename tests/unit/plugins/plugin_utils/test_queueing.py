@@ -33,7 +33,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 # A slow machine is no failure.
-UNHURRIED = settings(deadline=None, max_examples=60)
+UNHURRIED = settings(max_examples=60)
 
 TIMES = st.lists(st.floats(0.2, 20), min_size=1, max_size=25).map(ServiceTimes.of)
 LOADS = st.floats(0.05, 40)

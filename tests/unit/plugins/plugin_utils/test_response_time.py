@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # A slow machine is no failure.
-UNHURRIED = settings(deadline=None, max_examples=60)
+UNHURRIED = settings(max_examples=60)
 
 TIMES = st.lists(st.floats(0.1, 20), min_size=1, max_size=30).map(ServiceTimes.of)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # A slow machine is no failure.
-UNHURRIED = settings(deadline=None, max_examples=60)
+UNHURRIED = settings(max_examples=60)
 
 SAMPLES = st.lists(st.floats(0.01, 100), min_size=1, max_size=40)
 

@@ -378,7 +378,7 @@ def test_the_shapes_beside_the_recommended_one() -> None:
     assert shapes["no_cpu_limit"].qos_class == "Burstable"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.floats(min_value=2.2, max_value=60.0),
     st.floats(min_value=2.2, max_value=60.0),

@@ -89,7 +89,7 @@ def test_runs_of_an_hour_count_as_one() -> None:
     assert (step.position, step.before, step.after) == (72, 72, 72)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.floats(0.001, 1000), st.sampled_from((0.0, 0.04, 0.3)))
 def test_another_unit_changes_nothing(seed: int, factor: float, size: float) -> None:
     means = noisy(seed, (25, 1000), (35, 1000 * (1 + size)))
@@ -101,7 +101,7 @@ def test_another_unit_changes_nothing(seed: int, factor: float, size: float) -> 
         assert (other.ratio, other.low, other.high) == pytest.approx((step.ratio, step.low, step.high))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.integers(10, 60), st.integers(10, 60), st.sampled_from((0.0, 0.04, 0.3)))
 def test_backwards_the_steps_are_mirrored(seed: int, before: int, after: int, size: float) -> None:
     means = noisy(seed, (before, 1000), (after, 1000 * (1 + size)))
@@ -111,13 +111,13 @@ def test_backwards_the_steps_are_mirrored(seed: int, before: int, after: int, si
         assert (1 / other.ratio, 1 / other.high, 1 / other.low) == pytest.approx((step.ratio, step.low, step.high))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1e-3, 1e9), st.integers(0, 300))
 def test_a_constant_history_has_no_step(mean: float, count: int) -> None:
     assert find_steps([mean] * count) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(1e-3, 1e9), max_size=120))
 def test_steps_are_in_order_and_apart_and_hold_their_own_size(means: list[float]) -> None:
     found = find_steps(means)
