@@ -38,6 +38,8 @@ SILENCE_SECONDS = 6.0
 # With looks 5 seconds apart, the next line comes within 15 even where a look takes long.
 REPEAT_SECONDS = 8.0
 MAX_LINE = 240
+# What ansible-playbook sends its workers when it is stopped, one right after the other.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class WatchedAction(ActionBase):  # type: ignore[misc]
@@ -83,6 +85,10 @@ class Looker:
         self._thread.join(LOOK_SECONDS)
 
     def _look_until_over(self) -> None:
+        # Python acts on a signal in the main thread, which waits for the module and is woken by the signal. One that the
+        # kernel gives to this thread, as it may where a second one follows at once, would leave it asleep and the run going.
+        # The commands of a look inherit this; they take milliseconds.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pause = FIRST_LOOK_SECONDS
         while not self._over.wait(pause):
             if os.getppid() != self._parent:

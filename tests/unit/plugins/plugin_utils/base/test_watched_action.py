@@ -70,11 +70,13 @@ class FarSide:
 
     def __init__(self, *answers: Any) -> None:
         self.commands: list[str] = []
+        self.blocked_signals: set[int] = set()
         self.enough = threading.Event()
         self._answers = list(answers)
 
     def _low_level_execute_command(self, command: str) -> dict[str, Any]:
         self.commands.append(command)
+        self.blocked_signals = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         answer = self._answers.pop(0)
         if not self._answers:
             self.enough.set()
@@ -138,6 +140,15 @@ def test_nobody_looks_once_the_run_is_over(printed: list[tuple[str, str]]) -> No
     seen = len(far_side.commands)
     threading.Event().wait(0.1)
     assert len(far_side.commands) == seen
+
+
+def test_the_signals_that_stop_a_playbook_are_left_to_the_thread_that_waits_for_the_module(
+    printed: list[tuple[str, str]],
+) -> None:
+    far_side = FarSide((0, "iteration 1\n"))
+    look(far_side)
+    assert far_side.blocked_signals >= {signal.SIGINT, signal.SIGTERM}
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
 
 
 def test_a_worker_whose_playbook_was_killed_ends_itself(
