@@ -18,6 +18,7 @@ import subprocess
 import tarfile
 import tempfile
 import typing as t
+from http import HTTPStatus
 from pathlib import Path
 
 from ._docker import engine_faults, quoted
@@ -224,7 +225,10 @@ def _digest_in_registry(api: t.Any, reference: str, credentials: t.Optional[t.Di
     """The digest that the registry has under this name; None where it has none or does not tell."""
     try:
         found = api.inspect_distribution(reference, auth_config=credentials)
-    except APIError:
+    except APIError as error:
+        # The engine itself refuses what can be no name, so that no push could succeed either.
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            raise
         return None
     return t.cast("t.Optional[str]", found["Descriptor"]["digest"])
 

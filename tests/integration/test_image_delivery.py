@@ -175,6 +175,13 @@ def test_a_push_that_is_refused_is_a_failure_and_no_password_is_shown(
     assert PASSWORD not in accepted["output"]
 
 
+def test_a_name_that_no_registry_can_have_is_refused_in_check_mode_too(deliver: Deliver, image: str) -> None:
+    for check in (True, False):
+        answer = deliver(check=check, method="push", image=image, repository="localhost:1/Team/whisper")
+        assert answer["failure"] == "engine_error"
+        assert "must be lowercase" in answer["msg"]
+
+
 def test_a_registry_that_does_not_answer(deliver: Deliver, image: str) -> None:
     answer = deliver(method="push", image=image, repository="localhost:1/team/whisper")
     assert answer["failure"] == "push"
