@@ -256,9 +256,10 @@ def test_bad_usage_is_told_before_anything_is_built(
 @pytest.mark.image
 @pytest.mark.slow
 def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, tiny_image: str) -> None:
-    results = tmp_path / "results"
+    results, journal = tmp_path / "results", tmp_path / "journal.jsonl"
     asked = {
         "benchmark_model": "tiny.en",
+        "benchmark_journal": str(journal),
         "benchmark_memory": "1Gi",
         "benchmark_iterations": 6,
         "benchmark_processes": 3,
@@ -268,6 +269,7 @@ def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, 
     }
     run = play(*verifying(results, tiny_image, **asked))
     assert run.wait(900) == 0, run.output
+    assert not journal.exists(), run.output
     [found] = json.loads((results / "verify_sizing.json").read_text())["verifications"]
     [measured] = [json.loads(line) for line in (results / "history.jsonl").read_text().splitlines()]
     assert found["run_id"] == measured["run_id"]
@@ -291,8 +293,10 @@ def test_the_playbook_measures_verifies_and_reports(play: Play, tmp_path: Path, 
     clips = tmp_path / "clips"
     clips.mkdir()
     few = {"verify_sizing_requests": 10, "benchmark_audio": str(clips)}
+    journal.write_text("an interrupted run of the benchmark\n")
     again = play(*verifying(results, tiny_image, **{**asked, **few}))
     assert again.wait(600) == 0, again.output
+    assert journal.exists()
     assert len((results / "history.jsonl").read_text().splitlines()) == 1
     [found] = json.loads((results / "verify_sizing.json").read_text())["verifications"]
     assert (found["conclusion"], found["run_id"]) == ("undecided", measured["run_id"])
