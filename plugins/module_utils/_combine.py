@@ -54,7 +54,7 @@ def combine(run_id: str, results: Sequence[Result]) -> Result:
         processes=_renumbered(results),
         isolated=all(result["isolated"] for result in results),
         throttling=_throttling(results),
-        memory={**results[0]["memory"], "peak_bytes": _largest(result["memory"]["peak_bytes"] for result in results)},
+        memory={**results[0]["memory"], **_largest_peaks([result["memory"] for result in results])},
         warnings=_warnings(results),
         kubernetes={**_common(results), "pods": [result["kubernetes"] for result in results]},
     )
@@ -131,6 +131,11 @@ def _throttling(results: Sequence[Result]) -> Result:
             values = [counted.get(name) for counted in found]
             sums[name] = None if None in values else round(sum(t.cast("t.List[float]", values)), 6)
     return sums
+
+
+def _largest_peaks(memories: Sequence[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    peaks = {name: _largest(found.get(name) for found in memories) for name in ("peak_bytes", "rss_peak_bytes")}
+    return {name: peak for name, peak in peaks.items() if peak is not None or name == "peak_bytes"}
 
 
 def _largest(values: Iterable[t.Optional[int]]) -> t.Optional[int]:

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ansible_collections.rightsize.whisper.plugins.plugin_utils import memory
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Sample, estimate_mean
 
-MEBIBYTE = 1024**2
 UNKNOWN = "not known"
 SOFTWARE = {"python": "Python", "torch": "PyTorch", "whisper": "openai-whisper", "numpy": "NumPy", "kernel": "Kernel"}
 
@@ -111,12 +111,12 @@ def _latency(result: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _counters(result: Mapping[str, Any]) -> Iterator[Fact]:
-    throttling, peak_bytes = result["throttling"], result["memory"]["peak_bytes"]
+    throttling, peak_bytes = result["throttling"], memory.peak_bytes(result)
     yield Fact(
         "Throttled periods", "share", _throttled(throttling), UNKNOWN if throttling["applicable"] else "not applicable"
     )
     yield Fact("CPU time stolen by the hypervisor", "seconds", throttling["steal_seconds"])
-    yield Fact("Memory peak", "mebibytes", None if peak_bytes is None else peak_bytes / MEBIBYTE)
+    yield Fact("Memory peak", "mebibytes", None if peak_bytes is None else peak_bytes / memory.MEBIBYTE)
     yield Fact("Tokens", "count", result["transcript"]["tokens"])
     yield Fact("Windows of audio", "count", result["transcript"]["windows"])
     yield Fact("Transcript", "code", result["transcript"]["sha256"][:12])

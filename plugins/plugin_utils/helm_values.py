@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from ansible_collections.rightsize.whisper.plugins.plugin_utils import memory
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.escaping import one_line
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import Measured, Normalization
-from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import MEMORY_HEADROOM, Sizing
+from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import Sizing
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.statistics import Caveat
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.values_dialects import Chart, Path
 
@@ -221,7 +222,7 @@ def _formula(sizing: Sizing) -> Iterator[str]:
     if recommended.memory_per_worker_mib is None:
         yield "Memory: the peak was not measured, so none is set: set request and limit, or Pods are not Guaranteed"
     else:
-        yield f"Memory: the measured peak and {MEMORY_HEADROOM:.0%}, rounded up: {recommended.memory_per_worker_mib} MiB"
+        yield f"Memory: the measured peak and {memory.HEADROOM:.0%}, rounded up: {recommended.memory_per_worker_mib} MiB"
 
 
 def _plural(count: int, noun: str) -> str:

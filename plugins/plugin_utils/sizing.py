@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ansible_collections.rightsize.whisper.plugins.plugin_utils import memory
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.autoscaling import Autoscaling, autoscaling
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.load import Load, SizingError
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization import Normalization
@@ -42,11 +43,6 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.variants import 
 
 # One thread can use no more.
 CPUS_PER_WORKER = 1
-# Beside the measured peak: what the benchmark does not do, such as receiving requests. (The default of KRR, too.)
-MEMORY_HEADROOM = 0.15
-# Peaks of two runs differ by some MiB; a coarse step keeps the order the same.
-MEMORY_STEP_MIB = 64
-MEBIBYTE = 1024**2
 HOURS_PER_MONTH = 730
 # Numbers of workers in the picture of their latency, roughly.
 PREDICTIONS = 12
@@ -150,7 +146,7 @@ def size_cpus(
     """Size the target, whose result this is, for a load; a worker is given at least as many CPUs as it was measured with."""
     try:
         cpus_measured = _cpus_measured(target)
-        peak_bytes = target["memory"]["peak_bytes"]
+        peak_bytes = memory.peak_bytes(target)
     except (KeyError, TypeError) as error:
         raise SizingError(f"this is no result of bench_runner ({error!r}); check it against its schema") from error
     requests = requests_measured(target, more.clips, load)
@@ -159,7 +155,7 @@ def size_cpus(
     ratio = _ratio_to_size_by(normalization)
     slowness = _slowness(normalization, requests)
     decision = decide(load, requests, slowness)
-    worker = Worker(cpus_measured, max(cpus_measured, cpus_per_worker), memory_mib(peak_bytes))
+    worker = Worker(cpus_measured, max(cpus_measured, cpus_per_worker), memory.limit_mib(peak_bytes))
     recommended = Recommended(
         ratio=ratio,
         ratio_is_upper_end=upper_end is not None,
@@ -212,13 +208,6 @@ def predict(
     for workers in sorted({*range(fewest, most + 1, step), max(chosen, fewest)}):
         found = response_time(load.target_rps, times, workers, dispatch=load.dispatch, arrival_scv=load.arrival_scv)
         yield Prediction(workers, *(found.percentile_seconds(percentile) for percentile in (0.5, 0.95, 0.99)))
-
-
-def memory_mib(peak_bytes: int | None) -> int | None:
-    """Request and limit of a worker: the measured peak and its headroom, in whole steps."""
-    if peak_bytes is None:
-        return None
-    return _round_up(peak_bytes * (1 + MEMORY_HEADROOM) / (MEMORY_STEP_MIB * MEBIBYTE)) * MEMORY_STEP_MIB
 
 
 def _cpus_measured(target: Mapping[str, Any]) -> int:
@@ -298,11 +287,6 @@ def _steps(linear: Linear, recommended: Recommended, decision: WorkerDecision, l
     for rule, after in cores.items():
         yield Step(rule, after, after - before)
         before = after
-
-
-def _round_up(value: float) -> int:
-    """The next whole number, at least 1; what exceeds a whole number by rounding alone is that number."""
-    return max(1, math.ceil(value * (1 - ROUNDING)))
 
 
 def _warnings(normalization: Normalization, recommended: Recommended, decision: WorkerDecision) -> Iterator[Caveat]:

@@ -57,13 +57,13 @@ def test_counters_are_added_and_the_largest_memory_counts() -> None:
         "throttled_seconds": 0.5,
         "steal_seconds": 0,
     }
-    one = of_a_pod(1, [[1000.0]], throttling=throttling, memory={"peak_bytes": 5})
-    other = of_a_pod(2, [[1000.0]], throttling=throttling, memory={"peak_bytes": 7})
+    one = of_a_pod(1, [[1000.0]], throttling=throttling, memory={"peak_bytes": 5, "rss_peak_bytes": 4})
+    other = of_a_pod(2, [[1000.0]], throttling=throttling, memory={"peak_bytes": 7, "rss_peak_bytes": 3})
     unknown = of_a_pod(3, [[1000.0]], throttling={**throttling, "steal_seconds": None}, memory={"peak_bytes": None})
     combined = combine("the-run-0001", [one, other])
     assert combined["throttling"]["periods"] == 20
     assert combined["throttling"]["throttled_seconds"] == 1
-    assert combined["memory"]["peak_bytes"] == 7
+    assert (combined["memory"]["peak_bytes"], combined["memory"]["rss_peak_bytes"]) == (7, 4)
     combined = combine("the-run-0001", [one, unknown])
     assert combined["throttling"]["steal_seconds"] is None
     assert combined["memory"]["peak_bytes"] == 5

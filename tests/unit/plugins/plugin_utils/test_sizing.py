@@ -15,7 +15,6 @@ from ansible_collections.rightsize.whisper.plugins.plugin_utils.normalization im
 from ansible_collections.rightsize.whisper.plugins.plugin_utils.sizing import (
     Measurements,
     Sizing,
-    memory_mib,
     size_cpus,
 )
 from hypothesis import given, settings
@@ -155,23 +154,9 @@ def test_every_step_adds(rps: float, ceiling: float, ours: float, theirs: float,
     assert sizing.recommended.total_cpus >= sizing.linear.target_cores * (1 - 1e-8)
 
 
-def test_memory_is_the_peak_with_headroom_in_whole_steps() -> None:
-    assert memory_mib(768_000_000) == 896  # 842.3 MiB
-    assert memory_mib(1) == 64
-    assert memory_mib(int(64 * 1024**2 / 1.15)) == 64
-    assert memory_mib(round(640 * 1024**2 / 1.15) + 1024) == 704
-    assert memory_mib(None) is None
+def test_memory_is_that_of_all_workers() -> None:
     assert sized().recommended.memory_per_worker_mib == 896
     assert sized().recommended.total_memory_gib == 14.0
-
-
-@given(st.integers(min_value=1, max_value=10**12))
-def test_memory_covers_the_peak_and_no_step_is_spare(peak_bytes: int) -> None:
-    mib = memory_mib(peak_bytes)
-    assert mib is not None
-    assert mib % 64 == 0
-    assert peak_bytes * 1.15 <= mib * 1024**2 * (1 + 1e-8)
-    assert peak_bytes * 1.15 >= (mib - 64) * 1024**2 * (1 - 1e-8)
 
 
 def test_an_unknown_peak_is_no_memory_and_a_warning() -> None:
