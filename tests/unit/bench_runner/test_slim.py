@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import _ctypes
 import fnmatch
+import os
 import shutil
 import subprocess
 import sys
@@ -84,3 +85,23 @@ def test_every_removal_has_a_reason() -> None:
     imported = slim.IMPORTED.removeprefix("import ").split(", ")
     for name in imported:
         assert not any(fnmatch.fnmatch(name.partition(".")[0], pattern) for pattern in slim.REMOVED), name
+
+
+def test_the_same_packages_installed_at_another_time_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slim, "IMPORTED", "import package")
+
+    def installed_at(time: float) -> bytes:
+        folder = tmp_path / "packages"
+        (folder / "package").mkdir(parents=True)
+        source = folder / "package" / "__init__.py"
+        source.write_text("def known(word):\n    return word in {'one', 'two', 'three', 'four', 'five', 'six'}\n")
+        os.utime(source, (time, time))
+        slim.main(folder)
+        [byte_code] = folder.rglob("*.pyc")
+        content = byte_code.read_bytes()
+        shutil.rmtree(folder)
+        return content
+
+    assert installed_at(1_700_000_000) == installed_at(1_800_000_000)
