@@ -134,8 +134,9 @@ def _throttling(results: Sequence[Result]) -> Result:
 
 
 def _largest_peaks(memories: Sequence[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
-    peaks = {name: _largest(found.get(name) for found in memories) for name in ("peak_bytes", "rss_peak_bytes")}
-    return {name: peak for name, peak in peaks.items() if peak is not None or name == "peak_bytes"}
+    """Each peak that a Pod has, as that of the Pod where it was the largest."""
+    names = [name for name in ("peak_bytes", "rss_peak_bytes") if any(name in found for found in memories)]
+    return {name: _largest(found.get(name) for found in memories) for name in names}
 
 
 def _largest(values: Iterable[t.Optional[int]]) -> t.Optional[int]:
